@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import "time"
+
+// Config is the whole configuration of a broker, one field per section of the
+// YAML file. The comment of a field below is also the comment that
+// --print-config writes above its key, so it speaks to the operator: what the
+// value means, its unit, and what happens at the bound.
+//
+// A *Config is not changed once the broker has it; a reload makes a new one.
+type Config struct {
+	// Who this broker is and where it keeps its files.
+	Node Node `yaml:"node"`
+
+	// Event loops, worker pool and memory of the process.
+	Runtime Runtime `yaml:"runtime"`
+
+	// What is logged, and how it looks.
+	Log Log `yaml:"log"`
+
+	// Where clients connect: kind, then a name of your choice. A further name
+	// is a further listener. An empty bind turns a listener off.
+	Listeners Listeners `yaml:"listeners"`
+
+	// The web page, the REST interface, /metrics, /livez, /readyz and /status.
+	Dashboard Dashboard `yaml:"dashboard"`
+
+	// What a client may send and what it is offered.
+	MQTT MQTT `yaml:"mqtt"`
+
+	// What is kept for a client between its connections.
+	Session Session `yaml:"session"`
+
+	// Retained messages.
+	Retained Retained `yaml:"retained"`
+
+	// Where sessions, queued and retained messages live.
+	Store Store `yaml:"store"`
+
+	// Who may connect.
+	Auth Auth `yaml:"auth"`
+
+	// Who may publish and subscribe to what.
+	ACL ACL `yaml:"acl"`
+
+	// Who is kept out, by hand or for sending what crashes an actor.
+	Ban Ban `yaml:"ban"`
+
+	// Crash injection.
+	Chaos Chaos `yaml:"chaos"`
+
+	// Topics under $SYS.
+	Sys Sys `yaml:"sys"`
+}
+
+// Node names the broker.
+type Node struct {
+	// Name of this broker: a level of its $SYS topics, and in every log line.
+	// No '/', '+', '#' or blank.
+	Name string `yaml:"name" max:"255"`
+
+	// Directory of everything the broker writes. Created if it is missing; a
+	// relative path starts at the working directory.
+	DataDir string `yaml:"data_dir" max:"4096"`
+}
+
+// Runtime sizes what the whole process shares.
+type Runtime struct {
+	// Event loops. 0: by cores (one loop up to two cores).
+	Loops int `yaml:"loops" min:"0" max:"256"`
+
+	// How a loop waits for sockets: poller (inside Go's network poller; never
+	// bad, and right for containers) or blocking (an epoll wait of its own;
+	// saves a little with one loop and a spare core).
+	LoopWait LoopWait `yaml:"loop_wait"`
+
+	// What reads the sockets: epoll (Linux), goroutine (one per connection, any
+	// system), auto (epoll where there is one).
+	Engine Engine `yaml:"engine"`
+
+	// A handler that does not return within this time is reported with its
+	// stack; its connection is closed and its loop's other connections move to
+	// a fresh loop.
+	StallAfter time.Duration `yaml:"stall_after" min:"10ms" max:"1h"`
+
+	// Soft memory limit of the Go runtime (GOMEMLIMIT). 0: the environment's
+	// GOMEMLIMIT, or else nine tenths of the control group's limit, if it has one.
+	GoMemLimit Bytes `yaml:"gomemlimit" min:"0"`
+
+	// Goroutines for what may block: password hashing, TLS handshakes, files.
+	// 0: twice the number of cores.
+	Workers int `yaml:"workers" min:"0" max:"4096"`
+
+	// Jobs that wait for a worker. A CONNECT above it is refused with 0x89
+	// (return code 3 before MQTT 5).
+	WorkerQueue int `yaml:"worker_queue" min:"1" max:"1000000"`
+
+	// Read buffer of a loop, and so the most that is read from one connection
+	// in a turn. Shared by all its connections.
+	ReadBuffer Bytes `yaml:"read_buffer" min:"4KiB" max:"16MiB"`
+
+	// Crashes that the actors of one connection or session may have within
+	// actor_crash_window. One more closes that connection, and no other.
+	ActorMaxCrashes int `yaml:"actor_max_crashes" min:"1" max:"1000000" reload:"yes"`
+
+	// See actor_max_crashes.
+	ActorCrashWindow time.Duration `yaml:"actor_crash_window" min:"1ms" max:"24h" reload:"yes"`
+
+	// How long a stop (SIGTERM) may take: clients are told 0x8B, wills without
+	// delay are published, what is owed to the store is written. Then the
+	// process ends whatever is left.
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" min:"0s" max:"1h" reload:"yes"`
+}
+
+// Log configures the log on standard error.
+type Log struct {
+	// debug, info, warn or error. Packets are logged at debug; passwords and
+	// payloads are not logged above it.
+	Level LogLevel `yaml:"level" reload:"yes"`
+
+	// console (for people) or json (one object per line).
+	Format LogFormat `yaml:"format"`
+
+	// How many of the offending bytes a log line about malformed input shows,
+	// in hex, secrets masked. The rest is cut off.
+	HexBytes int `yaml:"hex_bytes" min:"0" max:"4096" reload:"yes"`
+}
+
+// Dashboard is the HTTP server for people and scripts.
+type Dashboard struct {
+	// Address of the page and the REST interface. Empty: off.
+	Bind Address `yaml:"bind"`
+
+	// The first administrator.
+	Username string `yaml:"username" max:"255"`
+
+	// Its password, or an argon2id or bcrypt hash of it. The default is
+	// accepted from loopback only, and never behind a proxy.
+	Password Secret `yaml:"password" max:"1024"`
+
+	// Rules for the peer's address, in order, the first that fits decides:
+	// "allow 10.0.0.0/8", "deny all". None fits: allowed.
+	Access []AccessRule `yaml:"access" max:"1000" reload:"yes"`
+
+	// Pages that may talk to this server besides its own: scheme and host, as
+	// in "https://admin.example.org", or "*". Others are answered 403.
+	AllowedOrigins []string `yaml:"allowed_origins" max:"1000" reload:"yes"`
+
+	// Names accepted in the Host header besides localhost, 127.0.0.0/8 and ::1
+	// while the server is bound to loopback. Others are answered 403.
+	AllowedHosts []string `yaml:"allowed_hosts" max:"1000" reload:"yes"`
+
+	// Connections at one time. A further one is closed at once.
+	MaxConnections int `yaml:"max_connections" min:"1" max:"1000000" reload:"yes"`
+}
+
+// Store says where state lives and what an acknowledgement means.
+type Store struct {
+	// memory: sessions, queues and retained messages live in this process and
+	// end with it.
+	Engine StoreEngine `yaml:"engine"`
+
+	// What an acknowledgement means. memory: the broker has the message, and
+	// loses it with the process. It is the only level the memory engine offers.
+	Durability Durability `yaml:"durability"`
+
+	// Memory for stored messages, over all sessions and the retained ones.
+	// Above it a PUBLISH that would be stored is answered 0x97 and not taken;
+	// a client before MQTT 5 is not read until there is room.
+	MaxBytes Bytes `yaml:"max_bytes" min:"1MiB"`
+}
+
+// Chaos guards crash injection.
+type Chaos struct {
+	// Let administrators crash actors on purpose. Never in production: while it
+	// is on, the page shows a red banner and an alarm is raised.
+	Enabled bool `yaml:"enabled"`
+}
+
+// Sys configures the broker's own topics.
+type Sys struct {
+	// How often statistics and metrics are published. 0: never.
+	Interval time.Duration `yaml:"interval" min:"0s" max:"24h" reload:"yes"`
+
+	// Publish client connected and disconnected events as well.
+	Presence bool `yaml:"presence" reload:"yes"`
+
+	// Publish Mosquitto's names ($SYS/broker/...) beside emqttd's
+	// ($SYS/brokers/NODE/...), for exporters that know those.
+	MosquittoNames bool `yaml:"mosquitto_names" reload:"yes"`
+}
+
+// Default returns the configuration of a broker that was given none: it
+// listens on loopback only. Each call returns a value of its own.
+func Default() *Config {
+	return &Config{
+		Node: Node{Name: "emqttd@127.0.0.1", DataDir: "data"},
+		Runtime: Runtime{
+			LoopWait:         LoopWaitPoller,
+			Engine:           EngineAuto,
+			StallAfter:       time.Second,
+			WorkerQueue:      4096,
+			ReadBuffer:       256 * KiB,
+			ActorMaxCrashes:  5,
+			ActorCrashWindow: 10 * time.Second,
+			ShutdownTimeout:  30 * time.Second,
+		},
+		Log:       Log{Level: LogInfo, Format: LogConsole, HexBytes: 64},
+		Listeners: defaultListeners(),
+		Dashboard: Dashboard{
+			Bind: "127.0.0.1:18083", Username: DefaultDashboardUser, Password: DefaultDashboardPassword,
+			MaxConnections: 512,
+		},
+		MQTT:     defaultMQTT(),
+		Session:  defaultSession(),
+		Retained: Retained{MaxCount: 100_000, MaxPayload: MiB, Batch: 1000},
+		Store:    Store{Engine: StoreMemory, Durability: DurabilityMemory, MaxBytes: GiB},
+		Auth:     Auth{CacheTTL: 5 * time.Minute, CacheSize: 10_000, ScramSHA256: true, ScramIterations: 4096},
+		ACL:      ACL{Format: ACLEmqttd, NoMatch: Allow, Cache: 32},
+		Ban: Ban{
+			MaxEntries: 10_000, PoisonCount: 3, PoisonWindow: time.Minute, PoisonBan: 5 * time.Minute,
+		},
+		Sys: Sys{Interval: time.Minute, Presence: true, MosquittoNames: true},
+	}
+}
+
+// The dashboard's first login, as emqttd had it. It opens from loopback only,
+// until another password is configured.
+const (
+	DefaultDashboardUser            = "admin"
+	DefaultDashboardPassword Secret = "public"
+)
