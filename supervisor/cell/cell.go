@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cell
+
+import (
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"emqttd/supervisor/group"
+	"emqttd/supervisor/mailbox"
+)
+
+// Message is what cells send each other: a pointer to a struct that embeds
+// mailbox.Link.
+type Message = mailbox.Message
+
+// Stage is the code of an actor: emqttd's callback module.
+type Stage interface {
+	// Receive decides about ctx.Message().
+	Receive(ctx *Context)
+}
+
+// Kind is what the cells of one actor kind share.
+type Kind struct {
+	Name   string              // "ws_loop": what trees, metrics and faults call it
+	Module string              // "emqttd_ws": emqttd's module
+	New    func(c *Cell) Stage // makes the stage of each incarnation
+	Init   bool                // each incarnation begins with a Started message
+	Lost   func(m Message)     // counts a message that found the cell ended; may be nil
+
+	Cells    atomic.Int64 // alive
+	Restarts atomic.Int64 // incarnations after the first
+	Crashes  atomic.Int64 // panics and Goexits
+	Poisoned atomic.Int64 // messages that crashed twice
+	Dropped  atomic.Int64 // messages for ended cells
+}
+
+// Owner is asked before a crashed actor of a connection or session is
+// restarted: such crashes count against their connection alone.
+type Owner interface {
+	// Crashed counts a crash. The actor is restarted in any case; an owner that
+	// has seen too many closes the connection.
+	Crashed(crash *Crash)
+	// Abort is called when not even the answer to poison could be decided: the
+	// owner closes the connection itself.
+	Abort(c *Cell, crash *Crash)
+}
+
+// Cell is the memory, the mailbox and the outbox of one actor.
+type Cell struct {
+	group.Task
+	kind  *Kind
+	name  string
+	owner Owner
+	group atomic.Pointer[group.Group] // who runs it
+
+	queue mailbox.Queue
+	sys   sysQueue
+
+	stage    Stage
+	invoker  actor.MessageInvoker // nil between incarnations
+	pid      atomic.Pointer[actor.PID]
+	system   *actor.ActorSystem
+	parent   *Cell // its supervisor, told of stops
+	born     bool  // had an incarnation
+	suspend  bool  // between a crash and the restart
+	ending   bool  // an End effect was performed
+	ended    atomic.Bool
+	attempts uint8 // decisions about the head that crashed
+	last     *Crash
+	outbox   outbox // committed effects that an incarnation left behind
+	moveTo   *group.Group
+}
+
+// New makes a cell that g runs. Messages may be sent to it at once; they wait
+// until its supervisor starts the actor.
+func New(kind *Kind, name string, g *group.Group, owner Owner) *Cell {
+	c := new(Cell)
+	Init(c, kind, name, g, owner)
+	return c
+}
+
+// Init makes the zero cell at c what New returns: for cells that are part of a
+// larger allocation.
+func Init(c *Cell, kind *Kind, name string, g *group.Group, owner Owner) {
+	c.kind, c.name, c.owner = kind, name, owner
+	c.group.Store(g)
+	c.Task.Bind(c)
+	kind.Cells.Add(1)
+}
+
+// Kind is the actor's kind.
+func (c *Cell) Kind() *Kind { return c.kind }
+
+// Owner is the connection or session that the cell belongs to, nil for services.
+func (c *Cell) Owner() Owner { return c.owner }
+
+// Name is the actor's name, such as "ws:8083/42/loop".
+func (c *Cell) Name() string { return c.name }
+
+// Group is the group that runs the cell now.
+func (c *Cell) Group() *group.Group { return c.group.Load() }
+
+// PID is the current incarnation's PID, nil between incarnations. It is for
+// supervisors and administration; everybody else sends to the cell.
+func (c *Cell) PID() *actor.PID { return c.pid.Load() }
+
+// Pending is the length of the mailbox.
+func (c *Cell) Pending() int { return c.queue.Len() }
+
+// Ended reports whether the cell has come to its orderly end.
+func (c *Cell) Ended() bool { return c.ended.Load() }
+
+// LastCrash is the most recent crash, nil when there was none.
+func (c *Cell) LastCrash() *Crash { return c.last }
+
+// Push puts m into the mailbox. It reports false when the cell has ended: the
+// message is counted and gone, which is a result and never a panic.
+func (c *Cell) Push(m Message) bool {
+	if c.ended.Load() {
+		c.lost(m)
+		return false
+	}
+	c.queue.Push(m)
+	c.schedule() // an end that came between finds m in Run
+	return true
+}
+
+func (c *Cell) lost(m Message) {
+	c.kind.Dropped.Add(1)
+	if c.kind.Lost != nil {
+		c.kind.Lost(m)
+	}
+	if r, ok := m.(Releaser); ok {
+		r.Release()
+	}
+}
+
+func (c *Cell) schedule() {
+	if c.Task.Claim() {
+		c.group.Load().Schedule(&c.Task)
+	}
+}
+
+// Move hands the cell to group to. It may be called by the cell's own group
+// only; the group runs what is left of the present turn of the cell.
+func (c *Cell) Move(to *group.Group) { c.moveTo = to }
+
+// Crash is one crash of an actor: what its supervisor is told as the reason.
+type Crash struct {
+	Cell    *Cell
+	Reason  any    // the value of the panic; nil for a Goexit
+	Stack   []byte // of the panic
+	Message Message
+	Phase   Phase
+	Poison  bool // the message crashed its actor for the second time
+}
+
+// Phase is where in the life of a message a hook is called or a crash happened.
+type Phase uint8
+
+const (
+	Before  Phase = iota // the message was taken up, nothing decided
+	Decide               // in the stage's code
+	Between              // after the commit, before the next effect
+	Done                 // all effects are done; not a place for faults
+)
+
+func (p Phase) String() string {
+	return [...]string{"before", "decide", "between", "done"}[p]
+}
+
+// Hook sees every message of every cell at its phases. It may panic, Goexit or
+// stop the actor in the phases Before, Decide and Between: that is how faults are
+// injected.
+type Hook interface {
+	At(c *Cell, phase Phase, m Message)
+}
+
+var hook atomic.Pointer[Hook]
+
+// SetHook installs h for the whole process; nil takes it away.
+func SetHook(h Hook) {
+	if h == nil {
+		hook.Store(nil)
+		return
+	}
+	hook.Store(&h)
+}
+
+func at(c *Cell, phase Phase, m Message) {
+	if h := hook.Load(); h != nil {
+		(*h).At(c, phase, m)
+	}
+}
+
+// Poison takes the place of a message that crashed its actor on both attempts.
+// Its stage answers the cause as the contract says: a PUBLISH with 0x83, anything
+// else from the socket by closing, a delivery by the dead-letter queue, a request
+// by an error to its origin.
+type Poison struct {
+	mailbox.Link
+	Message Message // the poisonous one, its cursor at the poisonous part
+	Crash   *Crash
+}
+
+// Releaser is a message that goes back to a pool when its receiver is done with
+// it. The runtime calls Release after the commit, unless the stage kept the
+// message (Context.Keep).
+type Releaser interface {
+	Message
+	Release()
+}
+
+// Stop stops the current incarnation, as a fault or an operator does: its
+// supervisor starts the next, and the mailbox waits.
+func (c *Cell) Stop() {
+	if pid := c.pid.Load(); pid != nil {
+		c.sys.push(&actor.Stop{})
+		c.schedule()
+	}
+}

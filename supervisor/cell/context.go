@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cell
+
+import (
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"emqttd/supervisor/group"
+)
+
+// Context is what a stage's Receive sees: the message, and the scratch memory
+// that its decision is written to. There is one per group; it is valid during
+// Receive only.
+type Context struct {
+	group *group.Group
+	cell  *Cell
+	msg   Message
+	pa    actor.Context // of the shell, for supervisors
+	kept  bool
+
+	writes  []writer // what the commit assigns
+	effects []effect // decided; committed when the commit moves `ready` past them
+	ready   int      // effects below are committed
+	next    int      // effects below are performed
+	bytes   []byte   // what Append effects append
+	slots   []any    // shadows by Slot
+	logs    []any    // redo logs of containers, by type
+	joins   []join
+}
+
+func contextOf(g *group.Group) *Context {
+	if x, ok := g.Scratch.(*Context); ok {
+		return x
+	}
+	x := &Context{group: g}
+	g.Scratch = x
+	return x
+}
+
+// Message is what Receive decides about.
+func (x *Context) Message() Message { return x.msg }
+
+// Self is the cell of the actor.
+func (x *Context) Self() *Cell { return x.cell }
+
+// Now is the time of the turn, nanoseconds since the Unix epoch.
+func (x *Context) Now() int64 { return x.group.Now() }
+
+// Group is the group that runs the actor.
+func (x *Context) Group() *group.Group { return x.group }
+
+// Actor is the protoactor context, for supervisors.
+func (x *Context) Actor() actor.Context { return x.pa }
+
+// Keep says that the stage keeps the message (it passes it on or stores it), so
+// that it is not released.
+func (x *Context) Keep() { x.kept = true }
+
+// Cast sends m to another cell: gen_server:cast. A nil cell is one that is gone.
+func (x *Context) Cast(to *Cell, m Message) {
+	at(x.cell, Decide, x.msg)
+	x.effects = append(x.effects, effect{op: opPush, to: to, msg: m})
+}
+
+// Return puts a message that the stage kept back to the front of its own
+// mailbox. Several are given youngest first.
+func (x *Context) Return(m Message) {
+	x.effects = append(x.effects, effect{op: opFront, to: x.cell, msg: m})
+}
+
+// Sink takes the bytes of Append effects: the out-buffer of a connection.
+type Sink interface {
+	// Append copies b behind what was appended before. It never fails; bounds are
+	// its owner's policy.
+	Append(b []byte)
+}
+
+// Bytes is scratch memory to encode into: append to it, hand the result to
+// Write. It is empty when the decision begins.
+func (x *Context) Bytes() []byte { return x.bytes[len(x.bytes):] }
+
+// Write appends b, made by appending to Bytes, to the sink.
+func (x *Context) Write(to Sink, b []byte) {
+	at(x.cell, Decide, x.msg)
+	lo := len(x.bytes)
+	if lo+len(b) <= cap(x.bytes) && len(b) > 0 && &x.bytes[:lo+1][lo] == &b[0] {
+		x.bytes = x.bytes[:lo+len(b)] // encoded in place
+	} else {
+		x.bytes = append(x.bytes, b...)
+	}
+	if n := len(x.effects); n > x.ready && x.effects[n-1].op == opAppend && x.effects[n-1].sink == to {
+		x.effects[n-1].hi = len(x.bytes)
+		return
+	}
+	x.effects = append(x.effects, effect{op: opAppend, sink: to, lo: lo, hi: len(x.bytes)})
+}
+
+// Acceptor is a table of the trusted core that takes a message in one act: the
+// store's acceptance, the routing table, a connection.
+type Acceptor interface {
+	// Accept takes m, as one indivisible act. It must not call stages.
+	Accept(m Message)
+}
+
+// Submit hands m to an acceptor.
+func (x *Context) Submit(to Acceptor, m Message) {
+	at(x.cell, Decide, x.msg)
+	x.effects = append(x.effects, effect{op: opSubmit, accept: to, msg: m})
+}
+
+// Fanout is a match list: one effect that pushes a message to each of many
+// cells.
+type Fanout interface {
+	// Len is the number of targets.
+	Len() int
+	// At makes the message for target i. Nil cells are skipped.
+	At(i int) (*Cell, Message)
+	// Done is called when all are pushed.
+	Done()
+}
+
+// Fan pushes f's messages to f's targets.
+func (x *Context) Fan(f Fanout) {
+	at(x.cell, Decide, x.msg)
+	x.effects = append(x.effects, effect{op: opFan, fan: f})
+}
+
+// Joinable is a fan-out that further messages to the same targets can join.
+type Joinable interface {
+	Fanout
+	// Join adds m to what every target gets.
+	Join(m any)
+}
+
+type join struct {
+	f Joinable
+	m any
+}
+
+// Join adds m to a fan-out that LastFan returned, when the decision commits.
+func (x *Context) Join(f Joinable, m any) { x.joins = append(x.joins, join{f, m}) }
+
+// LastFan is the fan-out that this message's decisions have queued last, if
+// nothing else follows it: a run of messages to one topic can join it.
+func (x *Context) LastFan() Fanout {
+	if n := len(x.effects); n > x.next && x.effects[n-1].op == opFan {
+		return x.effects[n-1].fan
+	}
+	return nil
+}
+
+// Arm sets t to fire at the given time, nanoseconds since the Unix epoch.
+func (x *Context) Arm(t *group.Timer, at int64) {
+	x.effects = append(x.effects, effect{op: opArm, timer: t, n: at})
+}
+
+// Clear turns t off.
+func (x *Context) Clear(t *group.Timer) {
+	x.effects = append(x.effects, effect{op: opArm, timer: t})
+}
+
+// Count adds n to a counter.
+func (x *Context) Count(c *atomic.Int64, n int64) {
+	x.effects = append(x.effects, effect{op: opCount, count: c, n: n})
+}
+
+// Move takes the cell to another group once this message is done.
+func (x *Context) Move(to *group.Group) {
+	x.effects = append(x.effects, effect{op: opMove, group: to})
+}
+
+// End brings the cell to its orderly end: what is left in the mailbox is
+// dropped, each message to its counted reason, and the actor stops for good.
+func (x *Context) End() {
+	x.effects = append(x.effects, effect{op: opEnd, to: x.cell})
+}
+
+// Batch is a message of several parts that are decided about one by one.
+type Batch interface {
+	Message
+	// Advance moves the cursor past the part that was committed.
+	Advance()
+}
+
+// Commit makes the decision about the present part of b final and goes on to
+// the next: a crash from here on tries only what comes after. The stage's
+// Receive calls it once per part and returns after the last.
+func (x *Context) Commit(b Batch) {
+	x.commitWrites()
+	b.Advance()
+	x.ready = len(x.effects)
+	x.cell.attempts = 0
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cell
+
+import (
+	"sync/atomic"
+
+	"emqttd/supervisor/group"
+)
+
+type op uint8
+
+const (
+	opPush op = iota
+	opFront
+	opAppend
+	opSubmit
+	opFan
+	opArm
+	opCount
+	opMove
+	opEnd
+)
+
+// effect is something that a committed decision does to the world. Doing it and
+// striking it off (moving Context.next past it) is one act of this package.
+type effect struct {
+	op     op
+	to     *Cell
+	msg    Message
+	sink   Sink
+	lo, hi int // of Context.bytes
+	accept Acceptor
+	fan    Fanout
+	timer  *group.Timer
+	count  *atomic.Int64
+	group  *group.Group
+	n      int64 // time, number, or the cursor of a fan-out
+}
+
+// outbox holds what an interrupted incarnation has committed but not performed.
+type outbox struct {
+	effects []effect
+	bytes   []byte
+}
+
+// perform does the committed effects that are not done yet.
+func (x *Context) perform() {
+	hooked := hook.Load() != nil
+	for x.next < x.ready {
+		if hooked {
+			at(x.cell, Between, x.msg)
+		}
+		e := &x.effects[x.next]
+		switch e.op {
+		case opPush:
+			if e.to != nil {
+				e.to.Push(e.msg)
+			}
+		case opFront:
+			e.to.queue.PushFront(e.msg)
+		case opAppend:
+			e.sink.Append(x.bytes[e.lo:e.hi])
+		case opSubmit:
+			e.accept.Accept(e.msg)
+		case opFan:
+			x.spread(e, hooked)
+		case opArm:
+			if e.n == 0 {
+				e.timer.Clear()
+			} else {
+				x.group.Arm(e.timer, e.n)
+			}
+		case opCount:
+			e.count.Add(e.n)
+		case opMove:
+			e.to = nil
+			x.cell.moveTo = e.group
+		case opEnd:
+			x.cell.ending = true
+		}
+		*e = effect{}
+		x.next++
+	}
+}
+
+// spread pushes a fan-out's messages; its cursor makes each push an act of its
+// own.
+func (x *Context) spread(e *effect, hooked bool) {
+	for n := int64(e.fan.Len()); e.n < n; {
+		if hooked && e.n > 0 {
+			at(x.cell, Between, x.msg)
+		}
+		to, m := e.fan.At(int(e.n))
+		if to != nil {
+			to.Push(m)
+		}
+		e.n++
+	}
+	e.fan.Done()
+}
+
+// save moves the committed effects that are not done into the cell, for the
+// next incarnation, and forgets the rest.
+func (x *Context) save(c *Cell) {
+	if x.next < x.ready {
+		left := x.effects[x.next:x.ready]
+		for _, e := range left {
+			if e.op == opAppend {
+				lo := len(c.outbox.bytes)
+				c.outbox.bytes = append(c.outbox.bytes, x.bytes[e.lo:e.hi]...)
+				e.lo, e.hi = lo, len(c.outbox.bytes)
+			}
+			c.outbox.effects = append(c.outbox.effects, e)
+		}
+	}
+	x.reset()
+}
+
+// load takes the effects that an incarnation left in the cell.
+func (x *Context) load(c *Cell) {
+	x.effects = append(x.effects, c.outbox.effects...)
+	x.bytes = append(x.bytes, c.outbox.bytes...)
+	x.ready = len(x.effects)
+	c.outbox = outbox{}
+}
+
+// reset empties the scratch memory.
+func (x *Context) reset() {
+	for _, w := range x.writes {
+		w.abort()
+	}
+	clear(x.writes)
+	x.writes = x.writes[:0]
+	clear(x.effects)
+	x.effects = x.effects[:0]
+	x.ready, x.next = 0, 0
+	if cap(x.bytes) > maxScratch {
+		x.bytes = nil
+	}
+	x.bytes = x.bytes[:0]
+	clear(x.joins)
+	x.joins = x.joins[:0]
+	x.kept = false
+	x.msg = nil
+}
+
+// maxScratch bounds what a group keeps of the memory that one large decision
+// needed.
+const maxScratch = 1 << 20

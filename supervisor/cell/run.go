@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cell
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"emqttd/supervisor/group"
+)
+
+// throughput is how many messages a cell handles before the other cells of its
+// group get their turn.
+const throughput = 256
+
+// Run implements group.Runner: it performs what an incarnation left, then takes
+// message after message through decide, commit, perform.
+func (c *Cell) Run(g *group.Group) {
+	x := contextOf(g)
+	r := run{c: c, x: x, phase: inCore}
+	defer r.finish()
+	for range throughput {
+		if m, ok := c.sys.pop(); ok {
+			r.system(m)
+			continue
+		}
+		if c.ended.Load() {
+			c.drain()
+			break
+		}
+		if c.invoker == nil || c.suspend || c.moveTo != nil {
+			break
+		}
+		if !r.user() {
+			break
+		}
+	}
+	r.clean = true
+}
+
+// run is one call of Cell.Run.
+type run struct {
+	c     *Cell
+	x     *Context
+	phase runPhase
+	clean bool // Run came to its end: neither panic nor Goexit
+}
+
+type runPhase uint8
+
+const (
+	inCore    runPhase = iota // a panic here ends the process
+	inDecide                  // in a stage's code
+	inBetween                 // between two effects, where only faults are injected
+	inSystem                  // in a lifecycle message
+)
+
+// user takes one message through its three parts; it reports false when there
+// is none.
+func (r *run) user() bool {
+	c, x := r.c, r.x
+	x.cell = c
+	if c.outbox.effects != nil {
+		x.load(c)
+		r.finishEffects()
+		x.reset()
+		if c.ending {
+			r.end()
+			return false
+		}
+	}
+	m := c.queue.Peek()
+	if m == nil {
+		return false
+	}
+	if t, ok := m.(*TimerFired); ok && !t.take(x.Now()) {
+		c.queue.Pop()
+		return true
+	}
+	if c.attempts >= 2 {
+		m = r.poison(m)
+	}
+	x.msg = m
+	r.phase = inDecide
+	at(c, Before, m)
+	c.invoker.InvokeUserMessage(c)
+	r.phase = inCore
+	x.commitWrites()
+	x.ready = len(x.effects)
+	c.queue.Pop()
+	c.attempts = 0
+	r.finishEffects()
+	if hook.Load() != nil {
+		at(c, Done, m)
+	}
+	kept := x.kept
+	x.reset()
+	if !kept {
+		if rel, ok := m.(Releaser); ok {
+			rel.Release()
+		}
+	}
+	if c.ending {
+		r.end()
+		return false
+	}
+	return true
+}
+
+func (r *run) finishEffects() {
+	if hook.Load() != nil {
+		r.phase = inBetween // a fault may be injected: it is not the core's
+	}
+	r.x.perform()
+	r.phase = inCore
+}
+
+// poison replaces the message at the head, which has crashed its actor twice.
+func (r *run) poison(m Message) Message {
+	c := r.c
+	c.queue.Pop()
+	if p, ok := m.(*Poison); ok {
+		// The answer to poison is poison, too: give up what the cell belongs to.
+		if c.owner != nil {
+			c.owner.Abort(c, p.Crash)
+		}
+		c.attempts = 0
+		skip := new(Skip)
+		c.queue.PushFront(skip)
+		return skip
+	}
+	p := &Poison{Message: m, Crash: c.last}
+	c.queue.PushFront(p)
+	c.attempts = 0
+	c.kind.Poisoned.Add(1)
+	return p
+}
+
+// Skip takes the place of a message that nobody can decide about; stages ignore
+// it.
+type Skip struct{ link }
+
+// end drains the mailbox of a cell that came to its orderly end and stops its
+// actor.
+func (r *run) end() {
+	c := r.c
+	c.ended.Store(true)
+	c.kind.Cells.Add(-1)
+	c.drain()
+	if pid := c.pid.Load(); pid != nil {
+		c.system.Root.Stop(pid)
+	}
+}
+
+func (c *Cell) drain() {
+	for m := c.queue.Peek(); m != nil; m = c.queue.Peek() {
+		c.queue.Pop()
+		c.lost(m)
+	}
+}
+
+// finish is deferred by Run. After a panic or Goexit in a stage's code it keeps
+// what was committed, tells the supervisor, and leaves the group fit to go on.
+func (r *run) finish() {
+	c := r.c
+	if !r.clean {
+		reason := recover() // nil: Goexit
+		if r.phase == inCore {
+			panic(fmt.Sprintf("trusted core: %s: %v\n%s", c.name, reason, debug.Stack()))
+		}
+		r.crashed(reason)
+	}
+	r.x.cell = nil
+	if c.moveTo != nil {
+		c.group.Store(c.moveTo)
+		c.moveTo = nil
+	}
+	c.Task.Release()
+	if c.busy() {
+		c.schedule()
+	}
+}
+
+// busy reports whether Run would find something to do.
+func (c *Cell) busy() bool {
+	if !c.sys.empty() {
+		return true
+	}
+	if c.ended.Load() {
+		return !c.queue.Empty()
+	}
+	return c.invoker != nil && !c.suspend && (!c.queue.Empty() || c.outbox.effects != nil)
+}
+
+func (r *run) crashed(reason any) {
+	c, x := r.c, r.x
+	crash := &Crash{Cell: c, Reason: reason, Stack: debug.Stack(), Message: x.msg, Phase: Decide}
+	if reason == nil {
+		crash.Reason = "goexit"
+	}
+	c.kind.Crashes.Add(1)
+	if r.phase == inSystem {
+		crash.Phase = Before
+		crash.Poison = true // a restart that crashes is the connection's end
+	} else if r.phase == inBetween {
+		crash.Phase = Between
+	} else {
+		if c.attempts < 2 {
+			c.attempts++
+		}
+		crash.Poison = c.attempts >= 2
+	}
+	c.last = crash
+	x.save(c)
+	c.suspend = true
+	if c.invoker != nil {
+		c.invoker.EscalateFailure(crash, c)
+	}
+}
+
+// system hands a lifecycle message to protoactor and follows what it does to
+// the incarnation.
+func (r *run) system(m any) {
+	c := r.c
+	switch m := m.(type) {
+	case *bind:
+		ctx := m.invoker.(actor.Context)
+		c.invoker, c.parent, c.system = m.invoker, m.parent, ctx.ActorSystem()
+		c.pid.Store(ctx.Self())
+		c.suspend = false
+		if c.born {
+			c.kind.Restarts.Add(1)
+		}
+		return
+	case *actor.SuspendMailbox:
+		c.suspend = true
+		return
+	case *actor.ResumeMailbox:
+		c.suspend = false
+		return
+	case *actor.Started:
+		r.incarnate()
+		return
+	case *actor.Restart:
+		c.kind.Restarts.Add(1)
+		c.stage = nil
+	}
+	if c.invoker == nil {
+		return
+	}
+	r.lifecycle(m)
+	switch m.(type) {
+	case *actor.Restart:
+		r.incarnate()
+	case *actor.Stop, *actor.Terminated:
+		if pid := c.pid.Load(); pid != nil && !alive(c.system, pid) {
+			c.stopped()
+		}
+	}
+}
+
+func (r *run) lifecycle(m any) {
+	r.x.cell = r.c
+	r.phase = inSystem
+	r.c.invoker.InvokeSystemMessage(m)
+	r.phase = inCore
+}
+
+// incarnate makes the stage of the next incarnation.
+func (r *run) incarnate() {
+	c := r.c
+	r.phase = inSystem
+	c.stage = c.kind.New(c)
+	r.phase = inCore
+	c.born = true
+	if c.kind.Init {
+		c.queue.PushFront(new(Started))
+	}
+}
+
+// Started is the first message of an incarnation whose kind asks for it.
+type Started struct{ link }
+
+func alive(s *actor.ActorSystem, pid *actor.PID) bool {
+	_, ok := s.ProcessRegistry.GetLocal(pid.Id)
+	return ok
+}
+
+// stopped is called when the incarnation is gone for good: by an orderly end, by
+// its supervisor's shutdown, or because somebody stopped it. The queue stays.
+func (c *Cell) stopped() {
+	c.invoker, c.stage = nil, nil
+	c.pid.Store(nil)
+	c.suspend = false
+	if c.parent != nil {
+		c.parent.Push(&Stopped{Cell: c})
+	}
+}
+
+// Stopped tells a supervisor that the actor of one of its cells has stopped.
+type Stopped struct {
+	link
+	Cell *Cell
+}

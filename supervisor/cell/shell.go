@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cell
+
+import (
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"emqttd/supervisor/group"
+	"emqttd/supervisor/mailbox"
+)
+
+type link = mailbox.Link
+
+// shell is the protoactor actor of every cell: it has no state, so one value
+// and one Props serve all cells of a supervisor. What makes an incarnation is
+// the stage that Kind.New returns.
+type shell struct{}
+
+// Receive implements actor.Actor. User messages arrive as their cell.
+func (shell) Receive(pa actor.Context) {
+	if c, ok := pa.Message().(*Cell); ok {
+		x := contextOf(c.group.Load())
+		x.pa = pa
+		c.stage.Receive(x)
+		x.pa = nil
+		return
+	}
+	// Started, Restarting, Stopping, Stopped and Terminated act on the cell in
+	// run.system, where a panic of theirs cannot resurrect or wedge the actor.
+}
+
+// Nursery is the Props of one supervisor, shared by all its children: the
+// mailbox of the actor that is being spawned is the cell given to Spawn.
+type Nursery struct {
+	props  *actor.Props
+	baby   *Cell
+	parent *Cell
+}
+
+// NewNursery makes the Props of a supervisor's children. The strategy handles
+// the failures of their own children, nil for actors without any.
+func NewNursery(strategy actor.SupervisorStrategy) *Nursery {
+	n := new(Nursery)
+	n.props = actor.PropsFromProducer(producer, actor.WithMailbox(func() actor.Mailbox { return &paMailbox{n.baby, n.parent} }))
+	if strategy != nil {
+		n.props.Configure(actor.WithSupervisor(strategy))
+	}
+	return n
+}
+
+func producer() actor.Actor { return shell{} }
+
+// Spawn gives c an incarnation: it spawns its actor, under the given name, with
+// spawner (an actor's context, or the root context for the top of the tree). The
+// parent is told when the actor stops. One Spawn at a time per Nursery.
+func (n *Nursery) Spawn(spawner actor.SpawnerContext, parent, c *Cell, name string) error {
+	n.baby, n.parent = c, parent
+	_, err := spawner.SpawnNamed(n.props, name)
+	n.baby = nil
+	return err
+}
+
+// paMailbox is the cell as protoactor sees it.
+type paMailbox struct{ c, parent *Cell }
+
+// bind is the first lifecycle message of an actor: it ties the incarnation to
+// its cell, on the cell's own group.
+type bind struct {
+	invoker actor.MessageInvoker
+	parent  *Cell
+}
+
+// PostUserMessage takes what protoactor's own API sends to the PID: only
+// Messages have a place in a cell's queue.
+func (p *paMailbox) PostUserMessage(m any) {
+	if msg, ok := m.(Message); ok {
+		p.c.Push(msg)
+		return
+	}
+	if _, ok := m.(*actor.PoisonPill); ok {
+		p.PostSystemMessage(&actor.Stop{})
+		return
+	}
+	p.c.kind.Dropped.Add(1)
+}
+
+func (p *paMailbox) PostSystemMessage(m any) {
+	p.c.sys.push(m)
+	p.c.schedule()
+}
+
+func (p *paMailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
+	p.PostSystemMessage(&bind{invoker, p.parent})
+}
+
+func (p *paMailbox) Start() {}
+
+func (p *paMailbox) UserMessageCount() int { return p.c.queue.Len() }
+
+// sysQueue holds lifecycle messages: rare, so a node is allocated for each.
+type sysQueue struct {
+	in   atomic.Pointer[sysNode]
+	head *sysNode
+}
+
+type sysNode struct {
+	next *sysNode
+	m    any
+}
+
+func (q *sysQueue) push(m any) {
+	n := &sysNode{m: m}
+	for {
+		n.next = q.in.Load()
+		if q.in.CompareAndSwap(n.next, n) {
+			return
+		}
+	}
+}
+
+func (q *sysQueue) pop() (any, bool) {
+	if q.head == nil {
+		if q.in.Load() == nil {
+			return nil, false
+		}
+		for n := q.in.Swap(nil); n != nil; {
+			next := n.next
+			n.next = q.head
+			q.head, n = n, next
+		}
+	}
+	n := q.head
+	q.head = n.next
+	return n.m, true
+}
+
+func (q *sysQueue) empty() bool { return q.head == nil && q.in.Load() == nil }
+
+// TimerFired is the message of a timer that belongs to a cell.
+type TimerFired struct {
+	link
+	timer  group.Timer
+	cell   *Cell
+	Key    uint8 // what the stage calls the timer
+	queued atomic.Bool
+}
+
+// InitTimer makes t a timer of c that the stage knows by key.
+func InitTimer(t *TimerFired, c *Cell, key uint8) *group.Timer {
+	t.cell, t.Key = c, key
+	t.timer.Init(t.fire)
+	return &t.timer
+}
+
+// Timer is what Arm and Clear take.
+func (t *TimerFired) Timer() *group.Timer { return &t.timer }
+
+func (t *TimerFired) fire(*group.Timer) {
+	if t.queued.CompareAndSwap(false, true) && !t.cell.Push(t) {
+		t.queued.Store(false)
+	}
+}
+
+// take reports whether the timer is still due when its message comes up: it may
+// have been cleared or set anew meanwhile, and then it will fire again.
+func (t *TimerFired) take(now int64) bool {
+	if t.timer.Due(now) {
+		return true
+	}
+	t.queued.Store(false)
+	return false
+}
+
+// Release implements Releaser: a timer that its message's decision did not set
+// anew is off, and may be set again.
+func (t *TimerFired) Release() {
+	t.queued.Store(false)
+	if t.timer.Due(t.cell.group.Load().Now()) {
+		t.timer.Clear()
+	}
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package group
+
+import (
+	"math"
+	"sync/atomic"
+)
+
+// Timer is a deadline that belongs to a cell and survives its incarnations.
+// Setting a later deadline costs one store: the heap entry of the earlier one
+// finds, when it comes up, that it has to wait on. So a keep alive that is put
+// off by every packet touches the heap once per period.
+type Timer struct {
+	at   atomic.Int64 // deadline, nanoseconds since the Unix epoch; 0: off
+	seq  atomic.Uint32
+	in   atomic.Pointer[Group] // whose heap holds the entry with seq
+	up   atomic.Int64          // when that entry comes up
+	fire func(*Timer)
+}
+
+// Init sets what happens at the deadline: f runs on the group in whose heap the
+// timer stands, and only hands a message on.
+func (t *Timer) Init(f func(*Timer)) { t.fire = f }
+
+// Deadline is when t fires, 0 when it is off.
+func (t *Timer) Deadline() int64 { return t.at.Load() }
+
+// Due reports whether t is set and its deadline has passed: what a message of a
+// timer asks before it means anything, since the timer may have been set anew
+// after it fired.
+func (t *Timer) Due(now int64) bool {
+	at := t.at.Load()
+	return at != 0 && at <= now
+}
+
+// Clear turns t off.
+func (t *Timer) Clear() { t.at.Store(0) }
+
+// Arm sets t to fire at deadline at. It is called by g's own tasks only.
+func (g *Group) Arm(t *Timer, at int64) {
+	t.at.Store(at)
+	if t.in.Load() == g && t.up.Load() <= at {
+		return // the entry that stands earlier will wait on
+	}
+	g.enter(t, at)
+}
+
+func (g *Group) enter(t *Timer, at int64) {
+	t.in.Store(g)
+	t.up.Store(at)
+	g.heap.push(entry{at: at, seq: t.seq.Add(1), t: t})
+}
+
+// Next is the time of the earliest heap entry, math.MaxInt64 when there is
+// none. It may be called by the driver only.
+func (g *Group) Next() int64 {
+	if len(g.heap) == 0 {
+		return math.MaxInt64
+	}
+	return g.heap[0].at
+}
+
+func (g *Group) fire() {
+	for len(g.heap) > 0 && g.heap[0].at <= g.now {
+		e := g.heap.pop()
+		if e.seq != e.t.seq.Load() {
+			continue // another entry speaks for this timer now
+		}
+		switch at := e.t.at.Load(); {
+		case at == 0:
+			e.t.in.Store(nil)
+		case at > g.now:
+			g.enter(e.t, at)
+		default:
+			e.t.in.Store(nil)
+			e.t.fire(e.t)
+		}
+	}
+}
+
+// entry is one promise of the heap to look at a timer.
+type entry struct {
+	at  int64
+	seq uint32
+	t   *Timer
+}
+
+// timerHeap is a 4-ary min-heap: half the depth of a binary one.
+type timerHeap []entry
+
+func (h *timerHeap) push(e entry) {
+	*h = append(*h, e)
+	s := *h
+	i := len(s) - 1
+	for i > 0 {
+		p := (i - 1) / 4
+		if s[p].at <= e.at {
+			break
+		}
+		s[i] = s[p]
+		i = p
+	}
+	s[i] = e
+}
+
+func (h *timerHeap) pop() entry {
+	s := *h
+	top, last := s[0], s[len(s)-1]
+	s[len(s)-1] = entry{}
+	s = s[:len(s)-1]
+	*h = s
+	if len(s) == 0 {
+		return top
+	}
+	i := 0
+	for {
+		least, first := -1, 4*i+1
+		for c := first; c < first+4 && c < len(s); c++ {
+			if least < 0 || s[c].at < s[least].at {
+				least = c
+			}
+		}
+		if least < 0 || s[least].at >= last.at {
+			break
+		}
+		s[i] = s[least]
+		i = least
+	}
+	s[i] = last
+	return top
+}
