@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ws
+
+import (
+	"bufio"
+	"io"
+	"slices"
+
+	"github.com/gorilla/websocket"
+)
+
+// Driver is one connection behind its upgrade. Its zero value waits for
+// Upgrade. It is used by one goroutine at a time, but not always by the same.
+type Driver struct {
+	// Trace, if set, is shown every frame header, read and written.
+	Trace func(FrameEvent)
+
+	cfg     *Config
+	sh      *Shared         // of the latest call
+	conn    *websocket.Conn // reads and writes through pipe(d)
+	reader  bufio.Reader    // gorilla's; its buffer is the loop's; empty between calls
+	payload io.Reader       // gorilla's reader of the current message; nil between messages and while collecting
+	ended   *CloseError     // set once, then returned for ever
+
+	need    uint64  // payload bytes outstanding of the current data frame; before the upgrade: bytes searched for the header's end
+	left    []byte  // beginning of a header (< 14 bytes) or control frame (< 139), nil nearly always
+	message []byte  // compressed message, unmasked, while collecting; len <= cfg.MaxMessage
+	key     [4]byte // mask of the next byte to collect
+
+	inMessage  bool // a first frame came, its FIN did not
+	fin        bool // the current frame is the last of its message
+	collecting bool // the current message is compressed
+	deflate    bool // permessage-deflate is agreed on
+	client     bool // we are the client: frames in are bare, frames out masked
+}
+
+// Feed takes the bytes in of one socket read and appends the payload of data
+// frames to dst, without regard to where frames and messages begin and end
+// [v3.1.1 MQTT-6.0.0-2, v5 MQTT-6.0.0-2]. Pongs and close frames that are due
+// are appended to out. It returns both extended slices and retains none of the
+// three; neither dst nor out may overlap in.
+//
+// An error is a *CloseError and ends the connection: what dst got before it is
+// good and should be handled first, out be flushed, the socket closed. Each
+// further call returns the same error.
+//
+// Both grow by at most what comes in, but for compressed messages, each of
+// which may become cfg.MaxInflated bytes of dst.
+func (d *Driver) Feed(sh *Shared, in, dst, out []byte) (dst2, out2 []byte, err error) {
+	if d.ended != nil {
+		return dst, out, d.ended
+	}
+	sh.enter(d, out)
+	dst2 = dst
+	defer func() {
+		if p := recover(); p != nil { // library boundary: costs this connection only
+			err = d.caught(p)
+		}
+		out2 = sh.leave()
+	}()
+	for len(in) > 0 {
+		var end *CloseError
+		if d.need > 0 {
+			in, dst2, end = d.readPayload(in, dst2)
+		} else {
+			in, dst2, end = d.readHeader(in, dst2)
+		}
+		if end != nil {
+			return dst2, nil, end
+		}
+	}
+	return dst2, nil, nil
+}
+
+// readHeader takes one frame header, or one whole control frame, off in.
+func (d *Driver) readHeader(in, dst []byte) (rest, dst2 []byte, end *CloseError) {
+	frame, rest, end := d.gather(in)
+	if frame == nil {
+		return rest, dst, end
+	}
+	h := parseHeader(frame)
+	d.trace(false, &h)
+	switch {
+	case d.cfg.Strict && !h.shortest:
+		return rest, dst, d.refuse(websocket.CloseProtocolError, LabelProtocol, "length not in its shortest form")
+	case h.control():
+		return rest, dst, d.control(&h, frame)
+	case h.op == opText && !d.cfg.AllowText: // [v3.1.1 MQTT-6.0.0-1, v5 MQTT-6.0.0-1]
+		return rest, dst, d.refuse(websocket.CloseUnsupportedData, LabelText, "MQTT needs binary frames, this is text")
+	}
+	first := h.op != opContinuation
+	if first {
+		d.inMessage, d.collecting = true, h.rsv1
+	}
+	d.need, d.fin, d.key = h.length, h.fin, h.key
+	switch {
+	case d.collecting:
+		if h.length > uint64(d.cfg.MaxMessage-len(d.message)) {
+			return rest, dst, d.refuse(websocket.CloseMessageTooBig, LabelTooBig, "compressed message is too long")
+		}
+	case first:
+		end = d.nextMessage(frame)
+	case h.length > 0 || h.fin:
+		end = d.nextFragment(frame)
+	} // else an empty fragment: gorilla would go on to read the next header
+	if end == nil && d.need == 0 {
+		dst, end = d.frameEnd(dst)
+	}
+	return rest, dst, end
+}
+
+// nextMessage hands gorilla the header of a first frame.
+func (d *Driver) nextMessage(frame []byte) (end *CloseError) {
+	d.sh.src = frame
+	_, r, err := d.conn.NextReader()
+	if err != nil {
+		return d.failed(err)
+	}
+	d.payload = r
+	return nil
+}
+
+// nextFragment hands gorilla the header of a continuation, and nothing to put
+// its payload in.
+func (d *Driver) nextFragment(frame []byte) (end *CloseError) {
+	d.sh.src = frame
+	if _, err := d.payload.Read(nil); err != nil && err != io.EOF { // EOF: an empty final fragment
+		return d.failed(err)
+	}
+	return nil
+}
+
+// readPayload takes what is there of the current frame's payload off in.
+func (d *Driver) readPayload(in, dst []byte) (rest, dst2 []byte, end *CloseError) {
+	n := int(min(d.need, uint64(len(in))))
+	part, rest := in[:n], in[n:]
+	if d.collecting {
+		d.collect(part)
+	} else if dst, end = d.unmask(part, dst); end != nil {
+		return rest, dst, end
+	}
+	if d.need -= uint64(n); d.need == 0 {
+		dst, end = d.frameEnd(dst)
+	}
+	return rest, dst, end
+}
+
+// unmask has gorilla append part to dst in the clear.
+func (d *Driver) unmask(part, dst []byte) ([]byte, *CloseError) {
+	size := len(dst)
+	dst = slices.Grow(dst, len(part))
+	d.sh.src = part
+	for end := size + len(part); len(dst) < end; {
+		n, err := d.payload.Read(dst[len(dst):end])
+		dst = dst[:len(dst)+n]
+		if err != nil {
+			return dst, d.failed(err)
+		}
+	}
+	return dst, nil
+}
+
+// frameEnd is where the payload of a data frame is complete.
+func (d *Driver) frameEnd(dst []byte) ([]byte, *CloseError) {
+	if !d.fin {
+		return dst, nil
+	}
+	d.inMessage, d.payload = false, nil
+	if d.collecting {
+		d.collecting = false
+		return d.inflate(dst)
+	}
+	return dst, nil
+}
+
+// MidFrame says whether the peer owes the rest of a frame or message; the
+// caller's timer for half frames runs while it is true.
+func (d *Driver) MidFrame() bool { return d.inMessage || d.need > 0 || len(d.left) > 0 }
+
+// Held is the number of bytes the connection keeps between calls.
+func (d *Driver) Held() int { return cap(d.left) + cap(d.message) }
