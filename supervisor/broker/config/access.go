@@ -8,7 +8,8 @@ import "time"
 type Auth struct {
 	// Let clients in without user name and password (they may send them; then
 	// they are checked if there is something to check them with). null: only on
-	// loopback and unix sockets, and only while auth.chain is empty.
+	// loopback and unix sockets without proxy_protocol, and only while auth.chain
+	// is empty.
 	AllowAnonymous *bool `yaml:"allow_anonymous"`
 
 	// Asked in order until one accepts or refuses; one that does not know the
@@ -108,5 +109,5 @@ func (c *Config) AnonymousAllowed(l *Listener) bool {
 	if c.Auth.AllowAnonymous != nil {
 		return *c.Auth.AllowAnonymous
 	}
-	return len(c.Auth.Chain) == 0 && l.Bind.Loopback()
+	return len(c.Auth.Chain) == 0 && l.Local()
 }

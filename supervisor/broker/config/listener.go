@@ -150,6 +150,10 @@ type WebSocket struct {
 	HTTPPublish bool `yaml:"http_publish"`
 }
 
+// Local reports whether only this machine can reach the listener. One behind a
+// proxy is not local, wherever it is bound: the proxy speaks for anybody.
+func (l *Listener) Local() bool { return l.Bind.Loopback() && l.ProxyProtocol == ProxyOff }
+
 // DefaultListener returns the values a listener of the kind has where the
 // configuration says nothing. It is off: bind is empty.
 func DefaultListener(kind Kind) *Listener {
