@@ -3,7 +3,9 @@
 package topic
 
 import (
+	"cmp"
 	"math/bits"
+	"strings"
 	"sync/atomic"
 )
 
@@ -212,4 +214,58 @@ func removeFrom[V any](place *atomic.Pointer[table[V]], h uint32, level string, 
 	if n := len(t.slots); n > 8 && int(t.live) < n/8 {
 		place.Store(t.rebuilt(n / 4))
 	}
+}
+
+// after returns the child that comes next behind level, in the order of (hash,
+// first level), and its hash; with upto, level itself may be the answer. The
+// order does not change when the table is rebuilt. The cost is that of a probe,
+// and of the empty slots on the way, which removeFrom keeps few.
+func (t *table[V]) after(h uint32, level string, upto bool) (*node[V], uint32) {
+	if t.dir == nil {
+		return t.afterFlat(h, level, upto)
+	}
+	for d := h >> (32 - dirBits); d < 1<<dirBits; d++ {
+		if n, hash := t.dir[d].Load().afterFlat(h, level, upto); n != nil {
+			return n, hash
+		}
+		h, level, upto = (d+1)<<(32-dirBits), "", true // the least of the next part
+	}
+	return nil, 0
+}
+
+func (t *table[V]) afterFlat(h uint32, level string, upto bool) (*node[V], uint32) {
+	for home := t.home(h); home < len(t.slots); home++ {
+		if n, hash := t.leastAt(home, h, level, upto); n != nil {
+			return n, hash
+		}
+	}
+	return nil, 0
+}
+
+// leastAt is afterFlat among the children whose home is one slot.
+func (t *table[V]) leastAt(home int, h uint32, level string, upto bool) (least *node[V], hash uint32) {
+	for i, left := home, len(t.slots); left > 0; i, left = i+1, left-1 {
+		s := &t.slots[i&(len(t.slots)-1)]
+		n := s.node.Load()
+		if n == nil {
+			break
+		}
+		if n.gravestone() || t.home(s.hash) != home {
+			continue
+		}
+		switch c := order(s.hash, n.key, h, level); {
+		case c < 0, c == 0 && !upto:
+		case least == nil || order(s.hash, n.key, hash, least.key) < 0:
+			least, hash = n, s.hash
+		}
+	}
+	return least, hash
+}
+
+// order compares two places among siblings; of the keys the first level counts.
+func order(ah uint32, a string, bh uint32, b string) int {
+	if c := cmp.Compare(ah, bh); c != 0 {
+		return c
+	}
+	return strings.Compare(firstLevel(a), firstLevel(b))
 }

@@ -145,3 +145,28 @@ func follow(key, name string, pos int) (next, cost int) {
 		key = key[len(want)+1:]
 	}
 }
+
+// Walk calls yield for at most max filters that come behind after, until it
+// returns false; after "" is the beginning, later the last filter yielded. The
+// order is stable as long as the trie lives, and is none that a reader would
+// recognise: page with it, sort what is shown.
+//
+// It takes no lock and may be long between two pages: every filter stored from
+// the first to the last is yielded exactly once, whatever else changes. yield
+// may change the trie.
+func (t *Trie[V]) Walk(after string, max int, yield func(filter string, v *V) bool) {
+	w := t.tree.walk("", after, after != "")
+	for max > 0 {
+		v, ok := w.next()
+		if !ok {
+			return
+		}
+		if v == nil {
+			continue
+		}
+		if !yield(string(w.path), v) {
+			return
+		}
+		max--
+	}
+}

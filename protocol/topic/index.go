@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package topic
+
+// Index holds names with a value each and finds those that a filter matches:
+// the table of retained messages. Any number of goroutines may read it while
+// one writes, and never wait. Make it with NewIndex.
+//
+// It is the Trie's tree without wildcards in it. Sixteen bytes of each node lie
+// idle for that; a second kind of tree would cost a newcomer more.
+type Index[V any] struct{ tree tree[V] }
+
+// Entry is a name and its value.
+type Entry[V any] struct {
+	Name  string
+	Value V
+}
+
+// Cursor is how far a walk has come. The zero Cursor is the beginning. It stays
+// valid whatever is put or deleted; it belongs to one filter and one Index.
+type Cursor struct {
+	after string
+	begun bool
+}
+
+// The steps of one Match for max results: as many as a walk needs when most of
+// what it passes matches, then it returns with what it has.
+const (
+	stepsPerResult = 8
+	stepsAtLeast   = 64
+)
+
+// NewIndex returns an empty index for names of at most maxLevels levels; zero
+// or less means DefaultLevels.
+func NewIndex[V any](maxLevels int) *Index[V] {
+	x := new(Index[V])
+	x.tree.init(maxLevels, randomHasher())
+	return x
+}
+
+// NewSeededIndex is NewIndex with an order of Match that the seed decides, for
+// a simulation. A seed that a peer can guess lets it choose levels that collide.
+func NewSeededIndex[V any](maxLevels int, seed uint64) *Index[V] {
+	x := new(Index[V])
+	x.tree.init(maxLevels, seededHasher(seed))
+	return x
+}
+
+// Put stores v for name and returns what was stored before. It panics on a name
+// that ValidName refuses for the index's levels.
+func (x *Index[V]) Put(name string, v V) (old V, had bool) {
+	x.tree.check(ValidName(name, Limits{Levels: x.tree.levels}), name)
+	x.tree.upsert(name, func(o *V) *V {
+		if had = o != nil; had {
+			old = *o
+		}
+		return &v
+	})
+	return old, had
+}
+
+// Delete removes name and returns what was stored.
+func (x *Index[V]) Delete(name string) (old V, had bool) {
+	if HasWildcard(name) || name == "" {
+		return old, false
+	}
+	x.tree.upsert(name, func(o *V) *V {
+		if had = o != nil; had {
+			old = *o
+		}
+		return nil
+	})
+	return old, had
+}
+
+// Get returns the value of name.
+func (x *Index[V]) Get(name string) (v V, ok bool) {
+	if p := x.tree.get(name); p != nil {
+		return *p, true
+	}
+	return v, false
+}
+
+// Len is the number of names stored.
+func (x *Index[V]) Len() int { return int(x.tree.count.Load()) }
+
+// Match appends at most max (at least 1) names that filter matches to dst, with
+// their values, and returns where it stopped; the next call goes on from there.
+// done means there is nothing behind. A call may return nothing and not be
+// done: it takes at most 64 steps and 8 for each result wanted, a step being a
+// node reached, so that "+/x" over a million names without an x does not hold
+// its caller up.
+//
+// A name that is stored from the first call to the last is returned exactly
+// once; one that is put or deleted meanwhile once or not at all, and one that
+// is deleted and put again, or replaced, at most once.
+//
+// The cost is in proportion to what agrees with the levels before the first
+// wildcard, and of that what the rest of the filter cannot rule out by a level.
+func (x *Index[V]) Match(filter string, cur Cursor, max int, dst []Entry[V]) (out []Entry[V], next Cursor, done bool) {
+	if filter == "" {
+		return dst, cur, true
+	}
+	if max < 1 {
+		max = 1
+	}
+	w := x.tree.walk(filter, cur.after, cur.begun)
+	for steps := stepsAtLeast + stepsPerResult*max; steps > 0 && max > 0; steps-- {
+		v, ok := w.next()
+		if !ok {
+			return dst, Cursor{}, true
+		}
+		if v != nil {
+			dst = append(dst, Entry[V]{string(w.path), *v})
+			max--
+		}
+	}
+	return dst, Cursor{string(w.path), true}, false
+}
