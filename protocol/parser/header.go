@@ -61,9 +61,9 @@ func (p *Parser) feed(h header, b byte) (header, packet.Fault) {
 
 // checkLength refuses a remaining length that no packet of its type can have.
 func checkLength(h header, v packet.Version) packet.Fault {
-	bounds := v3Lengths
+	bounds := &v3Lengths
 	if v == packet.V5 {
-		bounds = v5Lengths
+		bounds = &v5Lengths
 	}
 	switch b := bounds[h.packetType()]; {
 	case h.length < b.least:
