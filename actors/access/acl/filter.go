@@ -3,16 +3,12 @@
 package acl
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
-)
 
-const (
-	maxLevels      = 128    // levels of a filter in a rule, as everywhere in the broker
-	maxFilterBytes = 65_535 // [v3.1.1 MQTT-4.7.3-3]
+	"emqttd/protocol/topic"
 )
 
 // A pattern is a topic filter of a rule, taken apart when the file is read.
@@ -54,26 +50,19 @@ const (
 // parsePattern reads a filter of a rule. erlang says that the level may also be
 // $c or $u, as emqttd 1.1 wrote its variables.
 func parsePattern(s string, variables, erlang bool) (pattern, error) {
-	switch {
-	case s == "":
-		return pattern{}, errors.New("empty topic")
-	case len(s) > maxFilterBytes:
-		return pattern{}, fmt.Errorf("topic of %d bytes, at most %d are allowed", len(s), maxFilterBytes)
-	case !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0:
-		return pattern{}, fmt.Errorf("topic %q is not valid UTF-8 or has a zero character", s)
-	case strings.Count(s, "/") >= maxLevels:
-		return pattern{}, fmt.Errorf("topic has more than %d levels", maxLevels)
+	if !utf8.ValidString(s) {
+		return pattern{}, fmt.Errorf("filter %q is not UTF-8", clip(s))
+	}
+	if err := topic.ValidFilter(s, topic.Limits{}); err != nil {
+		return pattern{}, fmt.Errorf("filter %q: %w", clip(s), err)
 	}
 	var p pattern
-	words := strings.Split(s, "/")
-	for i, w := range words {
+	for w := range strings.SplitSeq(s, "/") {
 		switch {
-		case w == "#" && i == len(words)-1:
+		case w == "#":
 			p.tail = true
 		case w == "+":
 			p.levels = append(p.levels, level{plus: true})
-		case strings.ContainsAny(w, "+#"):
-			return pattern{}, fmt.Errorf("topic %q: a wildcard must stand alone in its level, and # at the end", s)
 		case variables:
 			p.levels = append(p.levels, parseLevel(w, erlang))
 		default:

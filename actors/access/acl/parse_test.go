@@ -29,7 +29,7 @@ func TestFaultsOfAnEmqttdFileAreNamedWithTheirLine(t *testing.T) {
 		{"action", `{allow, all, read, ["a"]}.`, "f:1: " + errRule.Error()},
 		{"topics are an atom", `{allow, all, publish, all}.`, "f:1: " + errRule.Error()},
 		{"topic is an atom", `{allow, all, publish, [a]}.`, `f:1: a topic is "filter" or {eq, "text"}`},
-		{"bad filter", `{allow, all, publish, ["a/#/b"]}.`, `f:1: topic "a/#/b": a wildcard must stand alone in its level, and # at the end`},
+		{"bad filter", `{allow, all, publish, ["a/#/b"]}.`, `f:1: filter "a/#/b": topic: # is not alone in the last level`},
 		{"who", `{allow, {group, "a"}, publish, ["a"]}.`, "f:1: " + errWho.Error()},
 		{"user is an atom", `{allow, {user, bob}, publish, ["a"]}.`, "f:1: " + errWho.Error()},
 		{"address", `{allow, {ipaddr, "localhost"}, publish, ["a"]}.`, `f:1: "localhost" is not an IP address`},
@@ -51,7 +51,7 @@ func TestFaultsOfAMosquittoFileAreNamedWithTheirLine(t *testing.T) {
 		{"no topic", "topic", "f:1: line without a topic"},
 		{"no user", "user  ", "f:1: user line without a name"},
 		{"access", "topic readwrit a", `f:1: access is read, write, readwrite or deny, not "readwrit"; a topic with a space needs it`},
-		{"filter", "pattern read %c#", `f:1: topic "%c#": a wildcard must stand alone in its level, and # at the end`},
+		{"filter", "pattern read %c#", `f:1: filter "%c#": topic: # is not alone in the last level`},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

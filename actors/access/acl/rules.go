@@ -82,8 +82,8 @@ func compileRule(t term) (r rule, action string, err error) {
 	} else if t.kids[3].kind != list {
 		return rule{}, "", errRule
 	}
-	for _, topic := range topics {
-		p, err := compileTopic(topic)
+	for _, t := range topics {
+		p, err := compileTopic(t)
 		if err != nil {
 			return rule{}, "", err
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"emqttd/protocol/packet"
+	"emqttd/protocol/topic"
 )
 
 // Action is what a client wants to do with a topic.
@@ -71,19 +72,11 @@ type Authorizer interface {
 	Check(s *Subject, op Operation) Decision
 }
 
-// inner is the filter that a shared subscription subscribes to
-// [v5 4.8.2]: rules speak of topics, not of groups. $queue/{filter} is the
-// shared subscription of emqttd.
+// inner is the filter that a shared subscription subscribes to: rules speak of
+// topics, not of groups.
 func inner(filter string) string {
-	if rest, ok := strings.CutPrefix(filter, "$queue/"); ok {
-		return rest
-	}
-	rest, ok := strings.CutPrefix(filter, "$share/")
-	if !ok {
-		return filter
-	}
-	if _, f, ok := strings.Cut(rest, "/"); ok {
-		return f
+	if share, shared, err := topic.ParseShare(filter); shared && err == nil {
+		return share.Filter
 	}
 	return filter
 }
