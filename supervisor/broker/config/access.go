@@ -17,7 +17,7 @@ type Auth struct {
 	Chain []Link `yaml:"chain" max:"100" reload:"yes"`
 
 	// Users of the link {type: builtin}: name, then the password or an argon2id
-	// or bcrypt hash of it. (From the environment names arrive in lower case.)
+	// or bcrypt hash of it. From the environment names arrive in lower case.
 	Users map[string]Secret `yaml:"users" max:"10000" reload:"yes"`
 
 	// A password that was right once is not hashed again for this long. 0: off.

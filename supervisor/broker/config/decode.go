@@ -51,6 +51,9 @@ func (d *decoder) section(dst reflect.Value, path string, v *value) {
 // unknown reports a key that does not exist, and blames the one that was
 // probably meant.
 func (d *decoder) unknown(t reflect.Type, path, name, where string) {
+	if len(d.problems.list) >= maxProblems {
+		return
+	}
 	known := names(t, kindOf(path))
 	meant := suggest(name, known)
 	if meant == "" {
@@ -100,7 +103,7 @@ func (d *decoder) named(dst reflect.Value, f *field, key string, v *value) {
 		d.add(d.at(v), key, "expected names, each with its value, not %s", v.shape)
 		return
 	}
-	if dst.IsNil() {
+	if dst.IsNil() && len(v.entries) > 0 {
 		dst.Set(reflect.MakeMap(dst.Type()))
 	}
 	for _, e := range v.entries {
@@ -175,19 +178,21 @@ func (d *decoder) list(dst reflect.Value, f *field, key string, v *value) {
 		if isSection(dst.Type().Elem()) {
 			d.section(out.Index(i), itemKey, item)
 		} else {
-			d.scalar(out.Index(i), &field{max: "4096"}, itemKey, item)
+			d.scalar(out.Index(i), &field{}, itemKey, item)
 		}
 	}
 	if err := checkBounds(out, f); err != nil {
 		d.add(d.at(v), key, "%v", err)
 	}
-	if len(d.problems.list) == before {
-		if out.Len() == 0 {
-			out = reflect.Zero(dst.Type())
-		}
-		dst.Set(out)
-		d.origins.byKey[key] = d.from.in(v.line, v.col)
+	if len(d.problems.list) > before {
+		d.blame(key)
+		return
 	}
+	if out.Len() == 0 {
+		out = reflect.Zero(dst.Type())
+	}
+	dst.Set(out)
+	d.origins.byKey[key] = d.from.in(v.line, v.col)
 }
 
 // scalar sets one value and reports whether it could.

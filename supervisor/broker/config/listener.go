@@ -133,7 +133,7 @@ type WebSocket struct {
 	Compression bool `yaml:"compression"`
 
 	// A compressed message larger than this on the wire closes the connection
-	// with 1009. (Messages that are not compressed are streamed, not collected.)
+	// with 1009. Messages that are not compressed are streamed, not collected.
 	MaxMessage Bytes `yaml:"max_message" min:"1KiB" max:"256MiB"`
 
 	// A compressed message that inflates to more than this closes the

@@ -164,9 +164,15 @@ func printed(v reflect.Value, n float64) string {
 	return strconv.FormatFloat(n, 'f', -1, 64)
 }
 
+// maxScalar bounds a single value, in bytes: the longest string of MQTT.
+const maxScalar = 65535
+
 // checkText refuses what could not be printed and read back, or would forge
 // log lines.
 func checkText(s string) error {
+	if len(s) > maxScalar {
+		return fmt.Errorf("longer than %d bytes", maxScalar)
+	}
 	if !utf8.ValidString(s) {
 		return errors.New("not UTF-8")
 	}
