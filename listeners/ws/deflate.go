@@ -47,7 +47,8 @@ func foreignParameter(param string) bool {
 // call (45 KB otherwise).
 func (d *Driver) inflate(dst []byte) ([]byte, *CloseError) {
 	start, limit := len(dst), d.cfg.MaxInflated
-	if end := d.nextMessage(d.wholeHeader(len(d.message))); end != nil {
+	d.sh.src = d.wholeHeader(len(d.message))
+	if end := d.openFrame(true); end != nil {
 		return dst, end
 	}
 	r := d.payload

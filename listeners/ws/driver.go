@@ -75,6 +75,7 @@ func (d *Driver) Feed(sh *Shared, in, dst, out []byte) (dst2, out2 []byte, err e
 
 // readHeader takes one frame header, or one whole control frame, off in.
 func (d *Driver) readHeader(in, dst []byte) (rest, dst2 []byte, end *CloseError) {
+	behind := len(d.left) == 0 // then the payload lies behind the header in memory
 	frame, rest, end := d.gather(in)
 	if frame == nil {
 		return rest, dst, end
@@ -89,6 +90,12 @@ func (d *Driver) readHeader(in, dst []byte) (rest, dst2 []byte, end *CloseError)
 	case h.op == opText && !d.cfg.AllowText: // [v3.1.1 MQTT-6.0.0-1, v5 MQTT-6.0.0-1]
 		return rest, dst, d.refuse(websocket.CloseUnsupportedData, LabelText, "MQTT needs binary frames, this is text")
 	}
+	return d.dataFrame(&h, frame, rest, dst, behind)
+}
+
+// dataFrame begins a data frame, and takes its payload off rest too if that
+// lies behind the header: one step for both is half the price.
+func (d *Driver) dataFrame(h *header, frame, rest, dst []byte, behind bool) (_, dst2 []byte, end *CloseError) {
 	first := h.op != opContinuation
 	if first {
 		d.inMessage, d.collecting = true, h.rsv1
@@ -99,10 +106,17 @@ func (d *Driver) readHeader(in, dst []byte) (rest, dst2 []byte, end *CloseError)
 		if h.length > uint64(d.cfg.MaxMessage-len(d.message)) {
 			return rest, dst, d.refuse(websocket.CloseMessageTooBig, LabelTooBig, "compressed message is too long")
 		}
-	case first:
-		end = d.nextMessage(frame)
-	case h.length > 0 || h.fin:
-		end = d.nextFragment(frame)
+	case first || h.length > 0 || h.fin:
+		n := 0
+		if behind {
+			n = int(min(h.length, uint64(len(rest))))
+		}
+		d.sh.src = frame[:len(frame)+n]
+		if end = d.openFrame(first); end == nil && n > 0 {
+			dst, end = d.unmask(n, dst)
+		}
+		d.need -= uint64(n)
+		rest = rest[n:]
 	} // else an empty fragment: gorilla would go on to read the next header
 	if end == nil && d.need == 0 {
 		dst, end = d.frameEnd(dst)
@@ -110,22 +124,15 @@ func (d *Driver) readHeader(in, dst []byte) (rest, dst2 []byte, end *CloseError)
 	return rest, dst, end
 }
 
-// nextMessage hands gorilla the header of a first frame.
-func (d *Driver) nextMessage(frame []byte) (end *CloseError) {
-	d.sh.src = frame
-	_, r, err := d.conn.NextReader()
-	if err != nil {
-		return d.failed(err)
+// openFrame has gorilla read a header from the source.
+func (d *Driver) openFrame(first bool) *CloseError {
+	var err error
+	if first {
+		_, d.payload, err = d.conn.NextReader()
+	} else if _, err = d.payload.Read(nil); err == io.EOF { // an empty final fragment
+		err = nil
 	}
-	d.payload = r
-	return nil
-}
-
-// nextFragment hands gorilla the header of a continuation, and nothing to put
-// its payload in.
-func (d *Driver) nextFragment(frame []byte) (end *CloseError) {
-	d.sh.src = frame
-	if _, err := d.payload.Read(nil); err != nil && err != io.EOF { // EOF: an empty final fragment
+	if err != nil {
 		return d.failed(err)
 	}
 	return nil
@@ -137,8 +144,11 @@ func (d *Driver) readPayload(in, dst []byte) (rest, dst2 []byte, end *CloseError
 	part, rest := in[:n], in[n:]
 	if d.collecting {
 		d.collect(part)
-	} else if dst, end = d.unmask(part, dst); end != nil {
-		return rest, dst, end
+	} else {
+		d.sh.src = part
+		if dst, end = d.unmask(n, dst); end != nil {
+			return rest, dst, end
+		}
 	}
 	if d.need -= uint64(n); d.need == 0 {
 		dst, end = d.frameEnd(dst)
@@ -146,14 +156,12 @@ func (d *Driver) readPayload(in, dst []byte) (rest, dst2 []byte, end *CloseError
 	return rest, dst, end
 }
 
-// unmask has gorilla append part to dst in the clear.
-func (d *Driver) unmask(part, dst []byte) ([]byte, *CloseError) {
-	size := len(dst)
-	dst = slices.Grow(dst, len(part))
-	d.sh.src = part
-	for end := size + len(part); len(dst) < end; {
-		n, err := d.payload.Read(dst[len(dst):end])
-		dst = dst[:len(dst)+n]
+// unmask has gorilla append the next n bytes of the source to dst in the clear.
+func (d *Driver) unmask(n int, dst []byte) ([]byte, *CloseError) {
+	dst = slices.Grow(dst, n)
+	for end := len(dst) + n; len(dst) < end; {
+		k, err := d.payload.Read(dst[len(dst):end])
+		dst = dst[:len(dst)+k]
 		if err != nil {
 			return dst, d.failed(err)
 		}
