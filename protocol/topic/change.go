@@ -8,10 +8,10 @@ import "strings"
 // after. f runs under the writer's lock, before anything has been changed, so
 // it may panic. filter is not retained.
 func (t *tree[V]) upsert(filter string, f func(old *V) *V) {
-	levels, any, multi := cutMulti(filter)
+	levels, below, multi := cutMulti(filter)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.locate(levels, any)
+	s := t.locate(levels, below)
 	if s.more {
 		if now := f(nil); now != nil {
 			t.grow(s, multi, now)

@@ -13,6 +13,40 @@
 // both tables share: Trie (filters stored, a name looked up: the router) and
 // Index (names stored, a filter looked up: the retained messages).
 //
+// The tree by example. The filters a/b/c, a/b/#, a/+/c and x make
+//
+//	(root)
+//	├── "a"
+//	│   ├── "b"      # has a value: a/b/#
+//	│   │   └── "c"  has a value: a/b/c
+//	│   └── "+/c"    has a value: a/+/c; two levels that nothing else shares
+//	└── "x"          has a value: x
+//
+// 2026-11: keys of several levels, because with one node a level a filter like
+// home1/device1/state1 that shares nothing cost three nodes and two tables; now
+// it is one node. A million filters keep 89-128 B each beside their values.
+//
+// 2026-11: siblings are kept in hash tables whose slots follow the order of the
+// hash, instead of sorted lists, because one structure then gives the router a
+// look-up in one probe and the administration and the retained messages a walk
+// that can be resumed. A peer that watches the order of a large walk learns
+// which levels lie close together, and of a million names of its own could keep
+// a thousand that share one slot: a probe of a thousand neighbouring slots, about
+// a microsecond. That did not justify a second hash.
+//
+// 2026-11: no lock for readers and no copying of tables on a change, because the
+// alternative that is simplest, a copy of the touched path, costs a writer the
+// whole of a wide level for each filter.
+//
+// Measured, 2026-11, two cores of a Xeon server, Go 1.26, figures of
+// bench_test.go and index_bench_test.go for 1,000,000 entries: insert 0.5-0.7 µs
+// (1.4-1.9 million/s, one writer); memory 89 B for site/1/dev/2/sensor/3, 98 B
+// for device/1/state, 128 B for three levels that are all unique, names in the
+// Index 97-136 B with a pointer as value; Match of two or three levels 97-135 ns
+// when the name's way is in cache and 330-380 ns when it is not, six levels with
+// a + on the way 245 and 860 ns; 25 ns a step in the worst case; 0 allocations.
+// Index.Match 0.3-0.5 µs a name, 30-50 µs for a page of 100.
+//
 // Nothing here knows a packet or a reason code. Whoever asks decides what an
 // ErrWildcard means to the peer.
 package topic

@@ -23,11 +23,11 @@ type Cursor struct {
 	begun bool
 }
 
-// The steps of one Match for max results: as many as a walk needs when most of
-// what it passes matches, then it returns with what it has.
+// The steps of one Match: enough when most of what it passes matches.
 const (
 	stepsPerResult = 8
 	stepsAtLeast   = 64
+	pathPerStep    = 256 // bytes of a name that count as another step
 )
 
 // NewIndex returns an empty index for names of at most maxLevels levels; zero
@@ -84,35 +84,39 @@ func (x *Index[V]) Get(name string) (v V, ok bool) {
 // Len is the number of names stored.
 func (x *Index[V]) Len() int { return int(x.tree.count.Load()) }
 
-// Match appends at most max (at least 1) names that filter matches to dst, with
-// their values, and returns where it stopped; the next call goes on from there.
-// done means there is nothing behind. A call may return nothing and not be
-// done: it takes at most 64 steps and 8 for each result wanted, a step being a
-// node reached, so that "+/x" over a million names without an x does not hold
-// its caller up.
+// Match appends names that filter matches to dst, with their values, and returns
+// where it stopped; the next call goes on from there, and done says that there
+// is nothing behind. It appends at most limit (at least 1) and takes at most 64
+// steps and 8 for each of them, a step being a node reached, and more for a long
+// name. So it may find nothing and not be done: "+/x" over a million names
+// without an x does not hold its caller up.
 //
 // A name that is stored from the first call to the last is returned exactly
-// once; one that is put or deleted meanwhile once or not at all, and one that
-// is deleted and put again, or replaced, at most once.
+// once, with a value it had meanwhile; one that comes or goes, at most once.
 //
-// The cost is in proportion to what agrees with the levels before the first
-// wildcard, and of that what the rest of the filter cannot rule out by a level.
-func (x *Index[V]) Match(filter string, cur Cursor, max int, dst []Entry[V]) (out []Entry[V], next Cursor, done bool) {
+// The cost is in proportion to the names that agree with the levels before the
+// first wildcard, less those that a later level rules out with all their kin.
+func (x *Index[V]) Match(filter string, cur Cursor, limit int, dst []Entry[V]) (out []Entry[V], next Cursor, done bool) {
 	if filter == "" {
-		return dst, cur, true
+		return dst, Cursor{}, true
 	}
-	if max < 1 {
-		max = 1
+	if !HasWildcard(filter) { // most subscriptions: nothing to walk
+		if v := x.tree.get(filter); v != nil && !cur.begun {
+			dst = append(dst, Entry[V]{filter, *v})
+		}
+		return dst, Cursor{}, true
 	}
+	limit = max(limit, 1)
 	w := x.tree.walk(filter, cur.after, cur.begun)
-	for steps := stepsAtLeast + stepsPerResult*max; steps > 0 && max > 0; steps-- {
+	for steps := stepsAtLeast + stepsPerResult*limit; steps > 0 && limit > 0; steps-- {
 		v, ok := w.next()
+		steps -= len(w.path) / pathPerStep
 		if !ok {
 			return dst, Cursor{}, true
 		}
 		if v != nil {
 			dst = append(dst, Entry[V]{string(w.path), *v})
-			max--
+			limit--
 		}
 	}
 	return dst, Cursor{string(w.path), true}, false

@@ -77,11 +77,11 @@ func newTable[V any](n int, skip uint8) *table[V] {
 // limit is how many slots may be used: all of a small table, where a probe ends
 // after a lap, else three quarters.
 func (t *table[V]) limit() int {
-	if n := len(t.slots); n > 8 {
-		return n / 4 * 3
-	} else {
-		return n
+	n := len(t.slots)
+	if n > 8 {
+		n = n / 4 * 3
 	}
+	return n
 }
 
 func (t *table[V]) home(h uint32) int { return int(h << (t.skip & 31) >> (t.shift & 31)) }

@@ -89,8 +89,8 @@ func commonLevels(a, b string) int {
 }
 
 // cutMulti separates the levels that are nodes from a final #. The filter "#"
-// has no such level, which is not the same as the one empty level of "/#".
-func cutMulti(filter string) (levels string, any, multi bool) {
+// has no such level (below is false), unlike "/#", which has an empty one.
+func cutMulti(filter string) (levels string, below, multi bool) {
 	if filter == "#" {
 		return "", false, true
 	}
@@ -110,8 +110,8 @@ type spot[V any] struct {
 
 // locate follows the levels of a filter as far as they are stored. Readers and
 // the writer use it alike.
-func (t *tree[V]) locate(levels string, any bool) spot[V] {
-	s := spot[V]{at: &t.root, rest: levels, more: any}
+func (t *tree[V]) locate(levels string, below bool) spot[V] {
+	s := spot[V]{at: &t.root, rest: levels, more: below}
 	for s.more {
 		c := t.child(s.at, s.rest)
 		if c == nil {
@@ -136,6 +136,12 @@ func (t *tree[V]) child(n *node[V], rest string) *node[V] {
 	if level == "+" {
 		return n.plus.Load()
 	}
+	return t.literal(n, level)
+}
+
+// literal returns n's child that begins with level, taken for what it is even
+// where it looks like a wildcard, or nil.
+func (t *tree[V]) literal(n *node[V], level string) *node[V] {
 	if kids := n.kids.Load(); kids != nil {
 		return kids.find(t.hash.hash(level), level)
 	}
@@ -144,8 +150,8 @@ func (t *tree[V]) child(n *node[V], rest string) *node[V] {
 
 // get returns the value of filter, or nil.
 func (t *tree[V]) get(filter string) *V {
-	levels, any, multi := cutMulti(filter)
-	if s := t.locate(levels, any); !s.more {
+	levels, below, multi := cutMulti(filter)
+	if s := t.locate(levels, below); !s.more {
 		return s.at.value(multi).Load()
 	}
 	return nil

@@ -6,13 +6,19 @@ import "strings"
 
 // Trie holds filters with a value each and finds those that match a name: the
 // router's table. Any number of goroutines may read it while one writes, and
-// never wait; a change is seen by every Match that begins after it returned.
-// Make it with NewTrie.
+// never wait; writers wait for each other. A change is seen by every Match that
+// begins after it returned; a Match it overlaps sees it or not, filter by filter.
+//
+// The trie stores pointers and does not look behind them: what readers and the
+// writer do to one V is between them. Make a Trie with NewTrie.
 type Trie[V any] struct{ tree tree[V] }
 
 // DefaultSteps is Match's bound when it is given none. A name of up to twelve
-// levels cannot reach it, whatever filters are stored: see Match.
+// levels, each below 64 bytes, cannot reach it, whatever filters are stored: see
+// Match.
 const DefaultSteps = 1 << 14
+
+const bytesPerStep = 64 // see Match
 
 // NewTrie returns an empty trie for filters of at most maxLevels levels, # and
 // + included; zero or less means DefaultLevels.
@@ -60,9 +66,10 @@ type branch[V any] struct {
 //
 // At every level the name may go on below the literal child and below +, so
 // with L levels up to 2^(L+1)-1 nodes can match, if 2^L filters are stored to
-// that end. One step is one node reached, or one further level of a key with
-// wildcards compared. After maxSteps of them (zero or less: DefaultSteps) Match
-// gives up: ok is false, and out has what was found so far.
+// that end. One step is one node reached, or a further level of its key compared
+// by itself; and another for every 64 bytes that had to be read for it, lest
+// long levels make steps dear. After maxSteps of them (zero or less:
+// DefaultSteps) Match gives up: ok is false, out has what was found so far.
 func (t *Trie[V]) Match(dst []*V, name []byte, maxSteps int) (out []*V, ok bool) {
 	s := view(name)
 	if s == "" {
@@ -78,16 +85,16 @@ func (t *Trie[V]) Match(dst []*V, name []byte, maxSteps int) (out []*V, ok bool)
 	// a name that begins with $; below the first level there is no such rule.
 	wild := s[0] != '$'
 	for steps := maxSteps - 1; steps >= 0; steps-- {
-		if wild {
-			if v := b.n.multi.Load(); v != nil {
-				dst = append(dst, v)
-			}
+		if v := b.n.multi.Load(); v != nil && wild {
+			dst = append(dst, v)
 		}
 		if b.pos > len(s) {
 			if v := b.n.own.Load(); v != nil {
 				dst = append(dst, v)
 			}
 		} else {
+			level := firstLevel(s[b.pos:])
+			steps -= len(level) / bytesPerStep
 			if c := b.n.plus.Load(); c != nil && wild {
 				next, cost := follow(c.key, s, b.pos)
 				steps -= cost
@@ -95,7 +102,7 @@ func (t *Trie[V]) Match(dst []*V, name []byte, maxSteps int) (out []*V, ok bool)
 					pending = append(pending, branch[V]{c, next})
 				}
 			}
-			if c := t.tree.literal(b.n, s[b.pos:]); c != nil {
+			if c := t.tree.literal(b.n, level); c != nil {
 				next, cost := follow(c.key, s, b.pos)
 				steps -= cost
 				if next > 0 {
@@ -107,28 +114,19 @@ func (t *Trie[V]) Match(dst []*V, name []byte, maxSteps int) (out []*V, ok bool)
 		if len(pending) == 0 {
 			return dst, steps >= 0
 		}
-		b, wild = pending[len(pending)-1], true
+		b = pending[len(pending)-1]
 		pending = pending[:len(pending)-1]
 	}
 	return dst, false
 }
 
-// literal returns n's child that begins with the first level of a name's rest.
-func (t *tree[V]) literal(n *node[V], rest string) *node[V] {
-	kids := n.kids.Load()
-	if kids == nil {
-		return nil
-	}
-	level := firstLevel(rest)
-	return kids.find(t.hash.hash(level), level)
-}
-
 // follow matches the levels of key with those of name from pos. It returns
-// where the level after them begins, 0 when they do not match; and how many
-// levels beyond the first it had to compare one by one.
+// where the level after them begins, 0 when they do not match, and what that
+// cost in steps.
 func follow(key, name string, pos int) (next, cost int) {
+	cost = len(key) / bytesPerStep
 	if rest := name[pos:]; strings.HasPrefix(rest, key) && (len(rest) == len(key) || rest[len(key)] == '/') {
-		return pos + len(key) + 1, 0
+		return pos + len(key) + 1, cost
 	}
 	for ; ; cost++ {
 		if pos > len(name) {
@@ -138,6 +136,7 @@ func follow(key, name string, pos int) (next, cost int) {
 		if want != "+" && want != have {
 			return 0, cost
 		}
+		cost += len(have) / bytesPerStep
 		pos += len(have) + 1
 		if len(want) == len(key) {
 			return pos, cost
@@ -146,17 +145,17 @@ func follow(key, name string, pos int) (next, cost int) {
 	}
 }
 
-// Walk calls yield for at most max filters that come behind after, until it
-// returns false; after "" is the beginning, later the last filter yielded. The
-// order is stable as long as the trie lives, and is none that a reader would
-// recognise: page with it, sort what is shown.
+// Walk calls yield for the filters that come behind after, at most limit of
+// them, until it returns false; after "" is the beginning, later the last filter
+// yielded. The order is stable as long as the trie lives, and is none that a
+// reader would recognise: page with it, sort what is shown.
 //
 // It takes no lock and may be long between two pages: every filter stored from
 // the first to the last is yielded exactly once, whatever else changes. yield
 // may change the trie.
-func (t *Trie[V]) Walk(after string, max int, yield func(filter string, v *V) bool) {
+func (t *Trie[V]) Walk(after string, limit int, yield func(filter string, v *V) bool) {
 	w := t.tree.walk("", after, after != "")
-	for max > 0 {
+	for limit > 0 {
 		v, ok := w.next()
 		if !ok {
 			return
@@ -167,6 +166,6 @@ func (t *Trie[V]) Walk(after string, max int, yield func(filter string, v *V) bo
 		if !yield(string(w.path), v) {
 			return
 		}
-		max--
+		limit--
 	}
 }

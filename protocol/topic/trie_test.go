@@ -76,7 +76,7 @@ func TestTrieFindsWhatTheStandardsSay(t *testing.T) {
 	}
 }
 
-// alphabet makes filters that share, split and differ by little.
+// randomFilter makes filters that share, split and differ by little.
 func randomFilter(r *rand.Rand, words []string) string {
 	levels := make([]string, 1+r.IntN(6))
 	for i := range levels {
@@ -132,8 +132,10 @@ func sound[V any](t *testing.T, tree *tree[V]) (nodes int) {
 				k.each(func(_ uint32, c *node[V]) { live++; children = append(children, c) })
 				require.EqualValues(t, live-before, k.live)
 				require.LessOrEqual(t, int(k.used), k.limit())
+				require.True(t, len(k.slots) <= 8 || int(k.live) >= len(k.slots)/8, "%d slots for %d children", len(k.slots), k.live)
 			}
 			require.EqualValues(t, live, kids.live)
+			require.True(t, kids.dir == nil || live >= dirFloor, "a directory of %d children", live)
 			require.NotZero(t, live, "a table without children is given back")
 		}
 		if n != &tree.root && n.empty() {
@@ -188,7 +190,11 @@ func TestAWideLevelGrowsIntoADirectoryAndBack(t *testing.T) {
 	for i := range n {
 		put(trie, name(i))
 	}
-	require.NotNil(t, trie.tree.root.kids.Load().dir, "20,000 children are divided")
+	dir := trie.tree.root.kids.Load().dir
+	require.NotNil(t, dir, "20,000 children are divided")
+	for i := range dir {
+		require.LessOrEqual(t, len(dir[i].Load().slots), maxSlots/8, "no part is long to rebuild")
+	}
 	sound(t, &trie.tree)
 	for i := range n {
 		require.Equal(t, []string{name(i)}, matches(trie, name(i)))
@@ -283,6 +289,27 @@ func TestLongKeysCountAsSteps(t *testing.T) {
 	out, ok = trie.Match(nil, name, 2200)
 	require.True(t, ok)
 	require.Len(t, out, 20)
+}
+
+func TestLongLevelsCountAsSteps(t *testing.T) {
+	const levels = 6
+	long, trie := strings.Repeat("x", 640), NewTrie[string](0)
+	for bits := range 1 << levels {
+		f := make([]string, levels)
+		for i := range f {
+			if f[i] = long; bits>>i&1 == 1 {
+				f[i] = "+"
+			}
+		}
+		put(trie, strings.Join(f, "/"))
+	}
+	name := []byte(strings.Repeat("/"+long, levels)[1:])
+	const nodes = 1<<(levels+1) - 1
+	_, ok := trie.Match(nil, name, 10*nodes)
+	require.False(t, ok, "each node costs ten steps and more")
+	out, ok := trie.Match(nil, name, 40*nodes)
+	require.True(t, ok)
+	require.Len(t, out, 1<<levels)
 }
 
 func TestMatchAllocatesNothing(t *testing.T) {

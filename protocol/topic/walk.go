@@ -32,7 +32,7 @@ type frame[V any] struct {
 	pos  int // where in filter the level below n begins; see whole, and below
 	step step
 
-	// The child last taken, when step is literals: those behind it are next, or
+	// The child last taken, when step is stepLiterals: those behind it are next, or
 	// it too with upto.
 	hash  uint32
 	level string
@@ -47,17 +47,17 @@ const whole = -1
 type step uint8
 
 const (
-	own step = iota
-	multi
-	plus
-	literals
+	stepOwn step = iota
+	stepMulti
+	stepPlus
+	stepLiterals
 )
 
 // walk returns a walker that begins behind the text after; with begun false, at
 // the very beginning.
 func (t *tree[V]) walk(filter, after string, begun bool) *walker[V] {
 	w := &walker[V]{tree: t, filter: filter}
-	top := frame[V]{n: &t.root, pos: whole, step: multi}
+	top := frame[V]{n: &t.root, pos: whole, step: stepMulti}
 	if filter != "" {
 		top.pos = enter(filter, 0)
 	}
@@ -76,25 +76,25 @@ func (w *walker[V]) next() (v *V, ok bool) {
 		f := &w.stack[len(w.stack)-1]
 		w.path = w.path[:f.end]
 		switch f.step {
-		case own:
-			f.step = multi
+		case stepOwn:
+			f.step = stepMulti
 			if f.pos == whole || f.pos > len(w.filter) {
 				return f.n.own.Load(), true
 			}
 			return nil, true
-		case multi: // only a Trie has these, and it is walked whole
-			f.step = plus
+		case stepMulti: // only a Trie has these, and it is walked whole
+			f.step = stepPlus
 			if v := f.n.multi.Load(); v != nil {
 				w.join("#")
 				return v, true
 			}
-		case plus:
-			f.step, f.upto = literals, true
+		case stepPlus:
+			f.step, f.upto = stepLiterals, true
 			if c := f.n.plus.Load(); c != nil {
 				w.join(c.key)
-				w.push(c, whole, own)
+				w.push(c, whole, stepOwn)
 			}
-		case literals:
+		case stepLiterals:
 			c := w.literal(f)
 			if c == nil {
 				w.stack = w.stack[:len(w.stack)-1]
@@ -105,7 +105,7 @@ func (w *walker[V]) next() (v *V, ok bool) {
 			if !matches {
 				return nil, true
 			}
-			w.push(c, pos, own)
+			w.push(c, pos, stepOwn)
 		}
 	}
 	return nil, false
@@ -199,13 +199,13 @@ func (w *walker[V]) resume(after string) {
 		var c *node[V]
 		switch level {
 		case "#":
-			f.step = plus
+			f.step = stepPlus
 			return
 		case "+":
-			f.step, f.upto = literals, true
+			f.step, f.upto = stepLiterals, true
 			c = f.n.plus.Load()
 		default:
-			f.step = literals
+			f.step = stepLiterals
 			f.hash, f.level, f.upto = w.tree.hash.hash(level), level, false
 			c = w.tree.literal(f.n, level)
 		}
@@ -217,7 +217,7 @@ func (w *walker[V]) resume(after string) {
 			switch {
 			case !w.behind(c.key, rest, common):
 			case level == "+":
-				f.step = plus
+				f.step = stepPlus
 			default:
 				f.upto = true
 			}
@@ -228,7 +228,7 @@ func (w *walker[V]) resume(after string) {
 			return
 		}
 		w.join(c.key)
-		w.push(c, pos, multi)
+		w.push(c, pos, stepMulti)
 		if more = common < len(rest); more {
 			rest = rest[common+1:]
 		}
