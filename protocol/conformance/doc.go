@@ -40,6 +40,7 @@
 //	        | conn "<" event { "and" event }     all of these arrive, in any order
 //	        | conn "<+" packet                   one or more of these, up to a PINGRESP
 //	        | conn "<*" packet                   none or more of these, up to a PINGRESP
+//	        | conn "<<" event { "or" event }     one of these arrives, after whatever else
 //	        | conn "?" event "--" reason         if this comes next: not applicable, because
 //	        | "bye" conn                         DISCONNECT, wait for the close
 //	        | "drop" conn                        close the socket without a word
@@ -61,10 +62,12 @@
 // the filter before them.
 //
 // Values: text as it stands or "quoted with \x escapes"; hex:00ff for bytes;
-// fill:1000 for a thousand bytes; numbers in decimal or 0x hexadecimal.
+// fill:1000 for a thousand bytes; scram-first and scram-final:$challenge for the
+// client's messages of SCRAM-SHA-256; numbers in decimal or 0x hexadecimal.
 // Patterns: a value; ?name to keep what came for later use as $name; - absent;
 // !v anything else; a|b either; <=n, >=n, n..m for numbers; a,b for lists.
-// Besides its fields every packet has size (bytes) and hex (a prefix may end in *).
+// Besides its fields every packet has size (bytes) and hex (a dot is any digit,
+// a prefix ends in *).
 //
 // Variables: $id a client identifier and $t a topic that nobody else uses, $i,
 // the captured ones, every CONNACK property of the broker as $receive-maximum

@@ -150,6 +150,25 @@ func (s *script) drain(c *conn, st *step) error {
 	return nil
 }
 
+// skip passes over everything up to one of the events.
+func (s *script) skip(c *conn, st *step) error {
+	deadline := time.Now().Add(max(st.wait, s.opts.Timeout))
+	for {
+		r, ok := c.next(time.Until(deadline))
+		if !ok {
+			return &failure{s.describe(st), "other packets only"}
+		}
+		for _, ev := range st.events {
+			if matched, _ := s.match(c, r, ev, s.opts.Timeout); matched {
+				return nil
+			}
+		}
+		if r.closed || r.fault != nil {
+			return &failure{s.describe(st), r.String()}
+		}
+	}
+}
+
 // unless ends the script as not applicable when the event comes next; anything
 // else is left for the next step.
 func (s *script) unless(c *conn, st *step) error {

@@ -47,7 +47,7 @@ func (s *script) connect(st *step) error {
 		return err
 	}
 	want := event{what: "connack", fields: []field{{"code", "0"}}}
-	send := step{line: st.line, text: st.text, op: opSend, verb: "connect"}
+	send := step{line: st.line, text: st.text, body: st.text, op: opSend, verb: "connect"}
 	for _, f := range st.args {
 		if f.name == "present" {
 			want.fields = append(want.fields, f)
@@ -100,7 +100,7 @@ func (s *script) encode(c *conn, st *step) (string, []byte, error) {
 	}
 	s.litter.note(c, p)
 	b, err := serializer.Append(nil, p, c.version)
-	return s.vars.expand(st.text), b, err
+	return s.vars.expand(st.body), b, err
 }
 
 // defaultConnect is a CONNECT with what scripts leave out.

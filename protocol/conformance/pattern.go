@@ -3,6 +3,7 @@
 package conformance
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -35,11 +36,8 @@ func matchPacket(r received, ev event, v vars) (bool, string) {
 
 func matchField(f field, got string, present bool, v vars) bool {
 	want := v.expand(f.value)
-	if want == "-" {
-		return !present
-	}
 	if !present {
-		return strings.HasPrefix(want, "!")
+		return strings.HasPrefix(want, "!") || slices.Contains(strings.Split(want, "|"), "-")
 	}
 	if f.name == "hex" {
 		return matchHex(want, got)
@@ -54,13 +52,19 @@ func matchField(f field, got string, present bool, v vars) bool {
 	return matchValue(want, got)
 }
 
-// matchHex compares bytes; a trailing * stands for any further ones.
+// matchHex compares hexadecimal digits; a dot is any digit, a trailing * any
+// further ones.
 func matchHex(want, got string) bool {
-	want = strings.ReplaceAll(want, " ", "")
-	if prefix, ok := strings.CutSuffix(want, "*"); ok {
-		return strings.HasPrefix(got, prefix)
+	want, open := strings.CutSuffix(want, "*")
+	if len(got) < len(want) || !open && len(got) > len(want) {
+		return false
 	}
-	return want == got
+	for i := range len(want) {
+		if want[i] != '.' && want[i] != got[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // matchList compares element by element.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"time"
 
 	"emqttd/protocol/packet"
@@ -65,6 +64,7 @@ func play(ctx context.Context, dial Dialer, opts Options, caps *capabilities, st
 	s := &script{ctx: ctx, dial: dial, opts: opts, st: st, caps: caps, conns: map[string]*conn{}}
 	s.vars = caps.variables()
 	s.vars["id"] = run + strconv.FormatInt(int64(n), 36)
+	s.vars[scramUser], s.vars[scramPassword] = opts.Username, opts.Password
 	s.vars["t"] = "conformance/" + run + "/" + strconv.Itoa(n)
 	res := Result{Statement: st}
 	if st.Scripted() {
@@ -146,6 +146,8 @@ func (s *script) step(st *step) error {
 		return s.expect(c, st)
 	case opSome, opAny:
 		return s.drain(c, st)
+	case opSkip:
+		return s.skip(c, st)
 	case opUnless:
 		return s.unless(c, st)
 	case opBye:
@@ -204,7 +206,4 @@ func (s *script) send(c *conn, st *step) error {
 }
 
 // describe is what an expectation was, for a failure.
-func (s *script) describe(st *step) string {
-	_, what, _ := strings.Cut(st.text, " ")
-	return s.vars.expand(what)
-}
+func (s *script) describe(st *step) string { return s.vars.expand(st.body) }

@@ -23,6 +23,7 @@ const (
 	opExpect
 	opSome // one or more
 	opAny  // none or more
+	opSkip // everything up to it
 	opUnless
 	opBye
 	opDrop
@@ -33,6 +34,7 @@ const (
 type step struct {
 	line   int
 	text   string // as written
+	body   string // of an exchange: what stands behind the arrow
 	op     op
 	conn   string
 	repeat string // "" or a number, possibly of variables
@@ -97,6 +99,7 @@ func (st *step) parseAction(word, rest string) (err error) {
 
 // parseExchange reads what stands behind the connection's name.
 func (st *step) parseExchange(arrow, rest string) error {
+	st.body = rest
 	switch arrow {
 	case ">", "+":
 		st.op = opSend
@@ -116,6 +119,8 @@ func (st *step) parseExchange(arrow, rest string) error {
 		st.op = opSome
 	case "<*":
 		st.op = opAny
+	case "<<":
+		st.op = opSkip
 	default:
 		return fmt.Errorf("unknown arrow %q", arrow)
 	}

@@ -104,7 +104,7 @@ func (v vars) expand(s string) string {
 	})
 }
 
-// bytes is the value of a field: text, hex:… or fill:N.
+// bytes is the value of a field: text, hex:…, fill:N or a message of SCRAM.
 func (v vars) bytes(s string) ([]byte, error) {
 	s = v.expand(s)
 	if digits, ok := strings.CutPrefix(s, "hex:"); ok {
@@ -116,6 +116,12 @@ func (v vars) bytes(s string) ([]byte, error) {
 			return nil, fmt.Errorf("fill:%s is no count up to %d", count, maxFill)
 		}
 		return []byte(strings.Repeat("x", int(n))), nil
+	}
+	if s == "scram-first" {
+		return []byte(v.scramFirst()), nil
+	}
+	if challenge, ok := strings.CutPrefix(s, "scram-final:"); ok {
+		return v.scramFinal(challenge)
 	}
 	return []byte(s), nil
 }
