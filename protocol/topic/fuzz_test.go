@@ -37,7 +37,9 @@ func FuzzMatch(f *testing.F) {
 			}
 		}
 		agree(t, trie, index, stored, names)
+		suffix(t, trie, name)
 		for i, l := range lines {
+			suffix(t, trie, l)
 			if i%2 == 0 && stored[l] {
 				remove(trie, l)
 				delete(stored, l)

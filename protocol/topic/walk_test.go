@@ -91,6 +91,43 @@ func TestWalkIsResumedBehindAFilterThatIsGone(t *testing.T) {
 	}
 }
 
+// suffix returns what a walk yields behind any text, and fails unless that is
+// the end of the whole walk.
+func suffix(t *testing.T, trie *Trie[string], after string) (rest []string) {
+	t.Helper()
+	whole := walkAll(t, trie, 1<<20, func() {})
+	trie.Walk(after, 1<<20, func(f string, _ *string) bool { rest = append(rest, f); return true })
+	require.LessOrEqual(t, len(rest), len(whole))
+	require.Equal(t, whole[len(whole)-len(rest):], append([]string{}, rest...), "%q", after)
+	if i := slices.Index(whole, after); i >= 0 {
+		require.Len(t, rest, len(whole)-i-1, "%q", after)
+	}
+	return rest
+}
+
+func TestEveryTextIsAPlaceInTheOrder(t *testing.T) {
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 8))
+		trie := NewTrie[string](0)
+		for range 60 {
+			if f := randomFilter(r, fewWords); f != "" {
+				put(trie, f)
+			}
+		}
+		for range 60 {
+			suffix(t, trie, randomFilter(r, fewWords))
+		}
+		for _, nonsense := range []string{"#/a", "a/#/b", "##", "+/#/+", "\x00", "////////", "a+", "$share/g/a"} {
+			suffix(t, trie, nonsense)
+		}
+	}
+	trie := trieOf("a", "a/#", "a/+/x", "a/b")
+	require.Equal(t, []string{"a/#", "a/+/x", "a/b"}, suffix(t, trie, "a"))
+	require.Equal(t, []string{"a/+/x", "a/b"}, suffix(t, trie, "a/#"))
+	require.Equal(t, []string{"a/+/x", "a/b"}, suffix(t, trie, "a/+"))
+	require.Equal(t, []string{"a/b"}, suffix(t, trie, "a/+/x/y"))
+}
+
 func TestWalkStopsWhenYieldSaysSo(t *testing.T) {
 	trie := trieOf("a", "b", "c")
 	n := 0
