@@ -22,19 +22,27 @@ const (
 // Almost every topic is ASCII, so that is tried eight bytes at a time: a word
 // without a high bit has a zero byte exactly when w-ones borrows into one.
 func ValidText(b []byte) bool {
-	for len(b) >= 8 {
-		w := binary.LittleEndian.Uint64(b)
-		if (w|(w-ones))&highs != 0 {
-			return validSlow(b)
+	if len(b) < 8 {
+		for _, c := range b {
+			if c-1 >= 0x7f { // 0x00 wraps round
+				return validSlow(b)
+			}
 		}
-		b = b[8:]
+		return true
 	}
-	for i, c := range b {
-		if c-1 >= 0x7f { // 0x00 wraps round
+	for i := 0; i < len(b)-8; i += 8 {
+		if !plain(b[i:]) {
 			return validSlow(b[i:])
 		}
 	}
-	return true
+	// The last word may overlap the one before it: no loop over the tail.
+	return plain(b[len(b)-8:]) || validSlow(b)
+}
+
+// plain reports whether the first eight bytes of b are ASCII without U+0000.
+func plain(b []byte) bool {
+	w := binary.LittleEndian.Uint64(b)
+	return (w|(w-ones))&highs == 0
 }
 
 // validSlow judges what is left from the first word or byte that is not plain.

@@ -87,13 +87,16 @@ func (p Parser) Parse(data []byte, slab *Slab) (next Parser, pkt packet.Packet, 
 	if len(p.body) > 0 {
 		body = extend(p.body, body, int(h.length))
 	}
-	d := decoder{b: body, version: p.version, role: p.role}
+	// Both decoder and next are written field by field: a literal is built aside
+	// and copied in wide words, which wait for the narrow stores (13 ns of 40).
+	var d decoder
+	d.b, d.version, d.role = body, p.version, p.role
 	pkt = d.packet(h, slab)
 	if d.fault != packet.FaultNone {
 		return p, nil, data, d.err(h)
 	}
-	p.head, p.body, p.version = header{}, nil, d.version
-	return p, pkt, data[n+want:], nil
+	next.max, next.role, next.version = p.max, p.role, d.version
+	return next, pkt, data[n+want:], nil
 }
 
 // minBuffer is the least capacity of a body buffer: it makes a small packet cut
