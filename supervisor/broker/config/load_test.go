@@ -238,8 +238,14 @@ func TestMistakesNamePlaceKeyAndWhatToWrite(t *testing.T) {
 		{name: "too long", file: "node: {name: " + strings.Repeat("x", 256) + "}", want: "emqttd.yaml:1:14: node.name: 256 is too much; the most is 255 bytes"},
 		{name: "key twice", file: "log: {level: info, level: warn}", want: `emqttd.yaml:1:20: not YAML: mapping key "level" already defined at [1:7]`},
 		{name: "not YAML", file: "log: [", want: "emqttd.yaml:1:6: not YAML: sequence end token ']' not found"},
+		{name: "stray bracket", file: "log:\n}", want: "emqttd.yaml:2:1: log: expected a section with keys such as level and format, not a single value"},
 		{name: "two documents", file: "log: {}\n---\nlog: {}\n", want: "emqttd.yaml:3:4: a second YAML document; one is expected"},
 		{name: "alias", file: "node: {name: *x}", want: `emqttd.yaml:1:14: "*": anchors, aliases, tags, merges, complex keys and directives are not used here; write the value in full, or in quotes`},
+		{name: "list as a key in braces", file: "{[a]: b}", want: "emqttd.yaml:1:5: not YAML: found an invalid key for this map"},
+		{name: "complex key", file: "? log\n: {}", want: `emqttd.yaml:1:1: "?": anchors, aliases, tags, merges, complex keys and directives are not used here; write the value in full, or in quotes`},
+		{name: "not a number", file: "mqtt: {max_qos: .inf}", want: `emqttd.yaml:1:17: mqtt.max_qos: expected a whole number, not ".inf"`},
+		{name: "entry without value in a list", file: "dashboard: {access: [deny all, ]}\nlisteners: {ws: {default: {paths: [/, null]}}}",
+			want: `emqttd.yaml:2:39: listeners.ws.default.paths[1]: no value; write "" for an empty one`},
 		{name: "list as a key", file: "[a]: b", want: "emqttd.yaml:1:4: not YAML: found an invalid key for this map"},
 		{name: "variable", env: "EMQTTD_LOG__LEVLE=info", want: "EMQTTD_LOG__LEVLE: log.levle: unknown key; did you mean log.level?"},
 		{name: "variable with empty part", env: "EMQTTD_LOG____LEVEL=info", want: "EMQTTD_LOG____LEVEL: a part of the key is empty"},
@@ -317,4 +323,63 @@ func nestedBlock(depth int) string {
 		b.WriteString(strings.Repeat(" ", i) + "a:\n")
 	}
 	return b.String()
+}
+
+func TestKeysWithoutEndAreRefused(t *testing.T) {
+	users := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "%d: x\n", i)
+		}
+		return b.String()
+	}
+	_, err := parse(users(1000))
+	require.NoError(t, err)
+	_, err = parse(users(maxKeys + 1))
+	require.EqualError(t, err, "more than 20000 keys")
+}
+
+func TestAKeyIsShownOnOneLine(t *testing.T) {
+	_, _, err := loadText(`"a\nb": 1`+"\n"+strings.Repeat("x", 1000)+": 1", Sources{})
+	lines := mistakes(t, err)
+	require.Contains(t, lines[0], `emqttd.yaml:1:1: "a\nb": unknown key`)
+	require.Less(t, len(lines[1]), 500)
+}
+
+func TestUsersHaveBounds(t *testing.T) {
+	var users strings.Builder
+	users.WriteString("auth: {chain: [{type: builtin}], users: {")
+	for i := range 10_000 {
+		fmt.Fprintf(&users, "u%d: x,", i)
+	}
+	c, _, err := loadText(users.String()+"}}", Sources{})
+	require.NoError(t, err)
+	require.Len(t, c.Auth.Users, 10_000)
+	_, _, err = loadText(users.String()+"one more: x}}", Sources{})
+	require.ErrorContains(t, err, "auth.users.one more: 10001 is too much; the most is 10000 entries")
+
+	_, _, err = loadText(`auth: {chain: [{type: builtin}], users: {"": x, "a\nb": x, c: `+strings.Repeat("x", 1025)+`}}`, Sources{})
+	lines := mistakes(t, err)
+	require.Len(t, lines, 3)
+	require.Contains(t, lines[0], "a user name must not be empty or hold control characters")
+	require.Contains(t, lines[1], `"auth.users.a\nb": a user name must not be empty`)
+	require.Contains(t, lines[2], "auth.users.c: 1025 is too much; the most is 1024 bytes")
+}
+
+func TestOverlaysHaveBounds(t *testing.T) {
+	for name, set := range map[string]string{
+		"path":  strings.Repeat("a.", maxDepth) + "a=1",
+		"value": "log.level=" + strings.Repeat("x", maxText+1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := Load(Sources{Sets: []string{set}})
+			require.ErrorContains(t, err, ": too long")
+		})
+	}
+	_, _, err := Load(Sources{Sets: []string{"node.data_dir=" + strings.Repeat("x", maxScalar+1)}})
+	require.ErrorContains(t, err, "node.data_dir: longer than 65535 bytes")
+	_, _, err = Load(Sources{Sets: []string{"node.data_dir=\xff"}})
+	require.ErrorContains(t, err, "node.data_dir: not UTF-8")
+	_, _, err = Load(Sources{Sets: []string{"log.level=" + strings.Repeat("é", 100)}})
+	require.ErrorContains(t, err, strings.Repeat("é", 32)+`..."`)
 }

@@ -4,6 +4,7 @@ package config
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -55,8 +56,19 @@ func (p *problems) add(where, key, format string, args ...any) {
 		p.blame(key)
 	}
 	if len(p.list) < maxProblems {
-		p.list = append(p.list, Problem{where, key, fmt.Sprintf(format, args...)})
+		p.list = append(p.list, Problem{where, shown(key), fmt.Sprintf(format, args...)})
 	}
+}
+
+// shown makes a key of the operator's choice fit for a log line.
+func shown(key string) string {
+	if len(key) > 200 {
+		key = strings.ToValidUTF8(key[:200], "") + "..."
+	}
+	if checkText(key) != nil {
+		return strconv.Quote(key)
+	}
+	return key
 }
 
 // blame marks a key as wrong without a report of its own; "" is every key.
