@@ -78,7 +78,7 @@ var faults = [faultCount]FaultInfo{
 	FaultString:                   {"utf8_string", MalformedPacket, "[v3.1.1 MQTT-1.5.3-1 -2, v5 MQTT-1.5.4-1 -2]", "ill-formed UTF-8, a surrogate or U+0000"},
 	FaultVarint:                   {"variable_byte_integer", MalformedPacket, "[v5 MQTT-1.5.5-1]", "variable byte integer too long or not minimal"},
 	FaultProtocolName:             {"protocol_name", UnsupportedProtocolVersion, "[v3.1.1 MQTT-3.1.2-1, v5 MQTT-3.1.2-1]", "neither MQTT nor MQIsdp"},
-	FaultConnectFlags:             {"connect_flags", MalformedPacket, "[v3.1.1 MQTT-3.1.2-3, v5 MQTT-3.1.2-3]", "reserved CONNECT flag, or password without user name before 5.0"},
+	FaultConnectFlags:             {"connect_flags", MalformedPacket, "[v3.1.1 MQTT-3.1.2-3 -22, v5 MQTT-3.1.2-3 MQTT-3.2.2-1]", "reserved flag of CONNECT or CONNACK, or password without user name before 5.0"},
 	FaultWillFlags:                {"will_flags", MalformedPacket, "[v3.1.1 MQTT-3.1.2-13 to -15, v5 MQTT-3.1.2-11 to -13]", "will QoS or retain without a will, or will QoS 3"},
 	FaultPropertyUnknown:          {"property_unknown", MalformedPacket, "[v5 2.2.2.2]", "property identifier the standard does not define"},
 	FaultPropertyPlace:            {"property_place", MalformedPacket, "[v5 2.2.2.2]", "property not valid for this packet type"},

@@ -171,21 +171,18 @@ func TestParser_copies_everything_else(t *testing.T) {
 		v     packet.Version
 		bytes string
 	}{
-		{"CONNECT", v0, `10 2b 00 04 4d 51 54 54 05 c6 00 3c  04 16 00 01 61 15 00 01 62 00 01 63`},
+		{"CONNECT", v0, `10 26  00 04 4d 51 54 54 05 c6 00 3c  08 15 00 01 61 16 00 01 62  00 01 63
+			00  00 01 64 00 02 65 66  00 01 67  00 03 68 69 6a`},
 		{"SUBSCRIBE", v5, "82 0e  00 01  07 26 00 01 61 00 01 62  00 01 63 01"},
 		{"UNSUBSCRIBE", v4, "a2 05  00 01  00 01 63"},
 		{"PUBLISH's properties", v5, "30 0f  00 01 61  0b 09 00 01 62  26 00 01 63 00 01 64"},
 		{"AUTH", v5, "f0 0a  18  08 15 00 01 61 16 00 01 62"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.name == "CONNECT" {
-				c.bytes = `10 32  00 04 4d 51 54 54 05 c6 00 3c  08 15 00 01 61 16 00 01 62  00 01 63
-					00  00 01 64 00 02 65 66  00 01 67  00 03 68 69 6a`
-			}
 			data := wire(t, c.bytes)
-			data[1] = byte(len(data) - 2)
 			_, want, _, err := server(c.v).Parse(bytes.Clone(data), nil)
 			require.NoError(t, err)
+			require.NotNil(t, want)
 			_, got, _, err := server(c.v).Parse(data, nil)
 			require.NoError(t, err)
 			for i := range data {
@@ -258,4 +255,34 @@ func TestParser_second_CONNECT_is_parsed(t *testing.T) {
 
 func TestParser_a_client_without_version_speaks_3_1_1(t *testing.T) {
 	require.Equal(t, packet.V311, parser.New(parser.Options{Role: parser.Client}).Version())
+}
+
+// What MQTT 3.1 allows and later versions refuse.
+func TestParser_of_3_1_is_lenient(t *testing.T) {
+	subscribe := &packet.Subscribe{ID: 10, Subscriptions: []packet.Subscription{{Filter: "a", QoS: 1}}}
+	for _, c := range []struct {
+		name, bytes string
+		want        packet.Packet
+	}{
+		{"SUBSCRIBE sent again", "8a 06  00 0a  00 01 61 01", subscribe},
+		{"the upper six bits of a requested QoS", "82 06  00 0a  00 01 61 fd", subscribe},
+		{"UNSUBSCRIBE sent again", "aa 05  00 0a  00 01 61", &packet.Unsubscribe{ID: 10, Filters: []string{"a"}}},
+		{"PUBREL sent again", "6a 02  00 0a", &packet.Ack{Kind: packet.PUBREL, ID: 10}},
+		{"a remaining length in more bytes than it takes", "c0 80 80 00", &packet.Pingreq{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := feed(t, server(v3), wire(t, c.bytes))
+			require.Nil(t, r.err)
+			require.Equal(t, []packet.Packet{c.want}, r.packets)
+		})
+	}
+	r := feed(t, client(v3), wire(t, "20 02  ff 00")) // the first byte of CONNACK is not used
+	require.Nil(t, r.err)
+	require.Equal(t, []packet.Packet{&packet.Connack{}}, r.packets)
+}
+
+func TestError_says_what_was_wrong(t *testing.T) {
+	r := feed(t, server(v4), wire(t, "30 04  00 03 61 62"))
+	require.EqualError(t, r.err, "parse PUBLISH: truncated: a field reaches past the end of the packet")
+	require.Equal(t, packet.MalformedPacket, r.err.Fault.Info().Code)
 }

@@ -4,7 +4,9 @@ package parser
 
 import "emqttd/protocol/packet"
 
-// subscribe decodes SUBSCRIBE.
+// subscribe decodes SUBSCRIBE. A filter takes three bytes at least and some forty
+// in memory; the size of the packet bounds them here, the protocol actor's limit
+// on filters later.
 func (d *decoder) subscribe() *packet.Subscribe {
 	s := &packet.Subscribe{ID: d.id()}
 	s.Properties = d.properties(packet.SUBSCRIBE)

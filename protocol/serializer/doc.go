@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package serializer turns control packets into bytes. It is
-// emqttd_serialiser; like protocol/parser it has one set of functions with a
+// emqttd_serializer; like protocol/parser it has one set of functions with a
 // version, not one for each version.
 //
 // What a version does not have is left out: properties and reason codes below

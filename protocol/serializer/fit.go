@@ -4,7 +4,7 @@ package serializer
 
 import "emqttd/protocol/packet"
 
-// FitReason makes p fit into max bytes (0: no limit), the Maximum Packet Size
+// FitReason makes p fit into limit bytes (0: no limit), the Maximum Packet Size
 // of the client, by leaving out first the reason string, then the user
 // properties, which must not be sent where they would break the limit
 // [v5 MQTT-3.2.2-19 -20, MQTT-3.4.2-2 -3, MQTT-3.5.2-2 -3, MQTT-3.6.2-2 -3,
@@ -14,8 +14,8 @@ import "emqttd/protocol/packet"
 //
 // The properties are replaced by a copy, never changed, since others may share
 // them.
-func FitReason(p packet.Packet, v packet.Version, max uint32) bool {
-	if fits(p, v, max) {
+func FitReason(p packet.Packet, v packet.Version, limit uint32) bool {
+	if fits(p, v, limit) {
 		return true
 	}
 	props := reasonProperties(p)
@@ -26,16 +26,16 @@ func FitReason(p packet.Packet, v packet.Version, max uint32) bool {
 	*props = &c
 	c.Clear(packet.PropReasonString)
 	c.ReasonString = ""
-	if fits(p, v, max) {
+	if fits(p, v, limit) {
 		return true
 	}
 	c.User = nil
-	return fits(p, v, max)
+	return fits(p, v, limit)
 }
 
-func fits(p packet.Packet, v packet.Version, max uint32) bool {
+func fits(p packet.Packet, v packet.Version, limit uint32) bool {
 	n, err := Size(p, v)
-	return err == nil && (max == 0 || uint64(n) <= uint64(max))
+	return err == nil && (limit == 0 || uint64(n) <= uint64(limit))
 }
 
 // reasonProperties is where a packet that answers or ends something keeps its

@@ -22,7 +22,7 @@ func (s *source) byte() byte {
 }
 
 func (s *source) bool() bool      { return s.byte()&1 != 0 }
-func (s *source) n(max int) int   { return int(s.byte()) % max }
+func (s *source) n(below int) int { return int(s.byte()) % below }
 func (s *source) u16() uint16     { return uint16(s.byte())<<8 | uint16(s.byte()) }
 func (s *source) u32() uint32     { return uint32(s.u16())<<16 | uint32(s.u16()) }
 func (s *source) id() packet.ID   { return packet.ID(max(1, s.u16())) }
