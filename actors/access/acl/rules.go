@@ -115,7 +115,7 @@ func (r *Rules) Check(s *Subject, op Operation) Decision {
 	if op.Action == Publish {
 		rules, guarded = r.publish, isSys(op.Topic)
 	}
-	addr := plainAddr(s)
+	addr := PlainAddr(s.Addr)
 	for i := range rules {
 		rule := &rules[i]
 		if !rule.starts.has(op.Topic) {
@@ -152,7 +152,7 @@ func (r *rule) matches(s *Subject, name string, guarded bool) bool {
 // that covers only some of them decides nothing, but makes a refusal partial.
 func (r *Rules) checkFilter(s *Subject, filter string) Decision {
 	partial := false
-	addr := plainAddr(s)
+	addr := PlainAddr(s.Addr)
 	for i := range r.subscribe {
 		rule := &r.subscribe[i]
 		if !rule.who.matches(s, addr) {

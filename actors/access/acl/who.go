@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 )
 
 // maxConds bounds the conditions of one rule: they are evaluated on a stack of
@@ -75,10 +74,6 @@ func (c *cond) matches(s *Subject, addr netip.Addr) bool {
 	}
 	return true
 }
-
-// plainAddr is the address as rules write it: no zone, and IPv4 also where it
-// came in through an IPv6 socket.
-func plainAddr(s *Subject) netip.Addr { return s.Addr.Unmap().WithZone("") }
 
 // compileWho turns the second element of a rule into conditions, inner ones
 // first. The walk has its own stack; its height is bounded by maxDepth.
@@ -150,26 +145,8 @@ func compileCond(t term) (cond, error) {
 	case "client":
 		return cond{is: isClient, text: arg.text}, nil
 	case "ipaddr":
-		prefix, err := parsePrefix(arg.text)
+		prefix, err := ParseNetwork(arg.text)
 		return cond{is: isAddr, prefix: prefix}, err
 	}
 	return cond{}, errWho
-}
-
-// parsePrefix reads an address or a network. Bits of the host are dropped:
-// emqttd's own example is "192.168.0.1/24".
-func parsePrefix(s string) (netip.Prefix, error) {
-	if !strings.Contains(s, "/") {
-		a, err := netip.ParseAddr(s)
-		if err != nil || a.Zone() != "" {
-			return netip.Prefix{}, fmt.Errorf("%q is not an IP address", s)
-		}
-		a = a.Unmap()
-		return netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil || p.Addr().Is4In6() {
-		return netip.Prefix{}, fmt.Errorf("%q is not a network as in 192.168.0.0/24", s)
-	}
-	return p.Masked(), nil
 }
