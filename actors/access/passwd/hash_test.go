@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/bcrypt"
 )
 
 // cheap keeps tests short; the cost is part of the hash.
@@ -51,6 +52,17 @@ func TestNewHashIsReadBack(t *testing.T) {
 		require.False(t, again.Matches([]byte(password+" ")))
 		require.NotEqual(t, h.String(), NewHash([]byte(password), cheap).String(), "every hash has its own salt")
 	}
+}
+
+func TestBcryptLooksAtTheFirst72Bytes(t *testing.T) {
+	long := strings.Repeat("a", 72)
+	sum, err := bcrypt.GenerateFromPassword([]byte(long), bcrypt.MinCost)
+	require.NoError(t, err)
+	h, err := ParseHash(string(sum))
+	require.NoError(t, err)
+	require.True(t, h.Matches([]byte(long)))
+	require.True(t, h.Matches([]byte(long+"b")))
+	require.False(t, h.Matches([]byte(long[:71])))
 }
 
 func TestZeroHashMatchesNothing(t *testing.T) {
