@@ -14,7 +14,7 @@ type Auth struct {
 
 	// Asked in order until one accepts or refuses; one that does not know the
 	// client passes it on, and a client that nobody knows is refused.
-	Chain []Link `yaml:"chain" max:"100" reload:"yes"`
+	Chain []Link `yaml:"chain" max:"12" reload:"yes"`
 
 	// Users of the link {type: builtin}: name, then the password or an argon2id
 	// or bcrypt hash of it. From the environment names arrive in lower case.
@@ -29,15 +29,12 @@ type Auth struct {
 	// Offer enhanced authentication by SCRAM-SHA-256 to MQTT 5 clients, for the
 	// users of {type: builtin}. Other methods are answered 0x8C.
 	ScramSHA256 bool `yaml:"scram_sha256"`
-
-	// Iterations of a SCRAM key made from a password in auth.users.
-	ScramIterations int `yaml:"scram_iterations" min:"4096" max:"10000000"`
 }
 
 // Link is one step of the authentication chain.
 type Link struct {
 	// password_file (Mosquitto's), client_id_file (emqttd's: a client
-	// identifier a line) or builtin (auth.users).
+	// identifier a line, and the address it must come from) or builtin (auth.users).
 	Type LinkType `yaml:"type"`
 
 	// The file, for the types that read one. Read again on reload.
@@ -63,10 +60,6 @@ type ACL struct {
 
 // Ban configures the ban list.
 type Ban struct {
-	// Bans in force at one time, those by hand and those by the broker. A
-	// further one replaces the one that would end first.
-	MaxEntries int `yaml:"max_entries" min:"1" max:"1000000" reload:"yes"`
-
 	// A client identifier whose packets crash an actor this many times within
 	// poison_window is banned for poison_ban. 0: never.
 	PoisonCount int `yaml:"poison_count" min:"0" max:"1000000" reload:"yes"`
@@ -85,10 +78,10 @@ type Ban struct {
 // BanEntry names exactly one of client id, user and address.
 type BanEntry struct {
 	// Client identifier.
-	ClientID string `yaml:"client_id" max:"65535"`
+	ClientID string `yaml:"client_id" max:"1024"`
 
 	// User name.
-	Username string `yaml:"username" max:"65535"`
+	Username string `yaml:"username" max:"1024"`
 
 	// Address or network, as in 10.1.2.3 or 10.0.0.0/8.
 	IP Prefix `yaml:"ip"`

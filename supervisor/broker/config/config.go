@@ -144,8 +144,8 @@ type Dashboard struct {
 	// "allow 10.0.0.0/8", "deny all". None fits: allowed.
 	Access []AccessRule `yaml:"access" max:"1000" reload:"yes"`
 
-	// Pages that may talk to this server besides its own: scheme and host, as
-	// in "https://admin.example.org", or "*". Others are answered 403.
+	// Pages that may talk to this server besides its own, written as for a
+	// WebSocket listener. Others are answered 403.
 	AllowedOrigins []string `yaml:"allowed_origins" max:"1000" reload:"yes"`
 
 	// Names accepted in the Host header besides localhost, 127.0.0.0/8 and ::1
@@ -217,12 +217,10 @@ func Default() *Config {
 		Session:  defaultSession(),
 		Retained: Retained{MaxCount: 100_000, MaxPayload: MiB, Batch: 1000},
 		Store:    Store{Engine: StoreMemory, Durability: DurabilityMemory, MaxBytes: GiB},
-		Auth:     Auth{CacheTTL: 5 * time.Minute, CacheSize: 10_000, ScramSHA256: true, ScramIterations: 4096},
+		Auth:     Auth{CacheTTL: 5 * time.Minute, CacheSize: 10_000, ScramSHA256: true},
 		ACL:      ACL{Format: ACLEmqttd, NoMatch: Allow, Cache: 32},
-		Ban: Ban{
-			MaxEntries: 10_000, PoisonCount: 3, PoisonWindow: time.Minute, PoisonBan: 5 * time.Minute,
-		},
-		Sys: Sys{Interval: time.Minute, Presence: true, MosquittoNames: true},
+		Ban:      Ban{PoisonCount: 3, PoisonWindow: time.Minute, PoisonBan: 5 * time.Minute},
+		Sys:      Sys{Interval: time.Minute, Presence: true, MosquittoNames: true},
 	}
 }
 

@@ -136,8 +136,8 @@ func (d *decoder) listener(dst reflect.Value, key, name string, v *value) {
 }
 
 func (d *decoder) user(dst reflect.Value, f *field, key, name, where string, v *value) {
-	if err := checkText(name); err != nil || name == "" {
-		d.add(where, key, "a user name must not be empty or hold control characters")
+	if err := checkText(name); err != nil || name == "" || len(name) > 1024 {
+		d.add(where, key, "a user name has 1 to 1024 bytes and no control characters")
 		return
 	}
 	entry := reflect.New(secretType).Elem()

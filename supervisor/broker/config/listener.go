@@ -116,9 +116,10 @@ type WebSocket struct {
 	// Paths that are upgraded to MQTT. Another one is answered 404.
 	Paths []string `yaml:"paths" max:"100"`
 
-	// Web pages that may connect besides those of the same host name: scheme
-	// and host, as in "https://app.example.org", or "*" for every page. An
-	// upgrade with another Origin is answered 403.
+	// Web pages that may connect besides those of the same host name:
+	// "https://app.example.org", "https://*.example.org", "app.example.org" (any
+	// scheme and port), "null" (files), or "*" for every page. An upgrade with
+	// another Origin is answered 403.
 	AllowedOrigins []string `yaml:"allowed_origins" max:"1000" reload:"yes"`
 
 	// Names accepted in the Host header besides localhost, 127.0.0.0/8 and ::1

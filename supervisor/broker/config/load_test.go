@@ -361,8 +361,8 @@ func TestUsersHaveBounds(t *testing.T) {
 	_, _, err = loadText(`auth: {chain: [{type: builtin}], users: {"": x, "a\nb": x, c: `+strings.Repeat("x", 1025)+`}}`, Sources{})
 	lines := mistakes(t, err)
 	require.Len(t, lines, 3)
-	require.Contains(t, lines[0], "a user name must not be empty or hold control characters")
-	require.Contains(t, lines[1], `"auth.users.a\nb": a user name must not be empty`)
+	require.Contains(t, lines[0], "a user name has 1 to 1024 bytes and no control characters")
+	require.Contains(t, lines[1], `"auth.users.a\nb": a user name has 1 to 1024 bytes`)
 	require.Contains(t, lines[2], "auth.users.c: 1025 is too much; the most is 1024 bytes")
 }
 
