@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tls
+
+import (
+	"crypto/tls"
+	"encoding/binary"
+	"net"
+	"runtime/debug"
+	"sync"
+)
+
+const (
+	recordHeader    = 5 // bytes: type, version, length
+	recordHandshake = 22
+)
+
+// Handshake is a connection from its first byte until TLS is agreed on. Its
+// methods belong to the loop; the work is done on the pool's goroutine.
+//
+//	h := NewHandshake(server, pool, wake)
+//	on bytes from the socket:  err = h.Feed(in)
+//	when woken, and after an error: out = h.Output(out), flush
+//	                           if s, err, ok := h.Done(); ok ...
+//	on deadline or close:      h.Cancel()
+//
+// Deadline and byte limit are the caller's: see Received.
+type Handshake struct {
+	server *Server
+	pool   *Pool
+	wake   func()
+	wire   *wire
+	conn   *tls.Conn // nil until the ClientHello is there
+
+	mu       sync.Mutex // for what follows
+	in       []byte     // fed, not yet read by crypto/tls
+	out      []byte     // written by crypto/tls, not yet taken by Output
+	received int        // bytes fed in all
+	done     bool
+	err      error // how it ended, when done
+
+	arrived chan struct{} // a token when in got more
+	quit    chan struct{} // closed by Cancel
+	ended   bool          // Cancel was called, or Feed failed: the loop's own note
+}
+
+// NewHandshake begins a connection. wake is called on another goroutine when
+// there is output to flush or the handshake is done; it must not block, and
+// posts to the loop.
+func NewHandshake(server *Server, pool *Pool, wake func()) *Handshake {
+	return &Handshake{server: server, pool: pool, wake: wake}
+}
+
+// Feed takes the bytes of one socket read; it copies what it keeps. An error,
+// always an *Error, ends the connection: what does not speak TLS is refused
+// with its first byte, and too many open handshakes with the whole ClientHello.
+// Only a failed handshake is reported by Done instead.
+func (h *Handshake) Feed(in []byte) error {
+	if len(in) == 0 || h.ended {
+		return nil
+	}
+	h.mu.Lock()
+	h.received += len(in)
+	h.in = append(h.in, in...)
+	begun := h.in
+	h.mu.Unlock()
+	if h.conn != nil {
+		h.signal()
+		return nil
+	}
+	if begun[0] != recordHandshake {
+		return h.notTLS(begun)
+	}
+	if !helloComplete(begun) {
+		return nil
+	}
+	h.wire = &wire{hs: h}
+	h.conn = tls.Server(h.wire, h.server.current.Load())
+	h.arrived, h.quit = make(chan struct{}, 1), make(chan struct{})
+	if !h.pool.start(h) {
+		h.ended = true
+		return errBusy
+	}
+	return nil
+}
+
+// helloComplete says whether b holds its first record whole, which nearly
+// always is the ClientHello. A length no record can have is left to crypto/tls,
+// which has the alert for it.
+func helloComplete(b []byte) bool {
+	const maxRecord = 16<<10 + 256
+	if len(b) < recordHeader {
+		return false
+	}
+	n := int(binary.BigEndian.Uint16(b[3:]))
+	return len(b) >= recordHeader+n || n > maxRecord
+}
+
+// notTLS words the refusal of a first byte that begins no TLS record.
+func (h *Handshake) notTLS(b []byte) error {
+	h.ended = true
+	switch c := b[0]; {
+	case c == 0x10:
+		return &Error{Label: "plain_mqtt", Sentence: "the client speaks MQTT without TLS on a TLS port"}
+	case c >= 'A' && c <= 'Z':
+		const body = "Bad Request\nThis port speaks TLS: use https:// or wss:// here.\n"
+		h.out = append(h.out, "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"+body...)
+		return &Error{Label: "plain_http", Sentence: "the client speaks HTTP without TLS on a TLS port"}
+	}
+	return &Error{Label: "not_tls", Sentence: "the first byte begins no TLS record"}
+}
+
+// Output appends what is due to the peer to out.
+func (h *Handshake) Output(out []byte) []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out, h.out = append(out, h.out...), nil
+	return out
+}
+
+// Received is the number of bytes the peer has sent. A handshake needs 2 KB,
+// with client certificates rarely more than 16 KB; Feed keeps them all until
+// crypto/tls takes them, so the caller cuts off beyond a limit.
+func (h *Handshake) Received() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.received
+}
+
+// Done says how the handshake ended, ok once it has. On success the Session
+// takes over, and may hold bytes already: call its Feed at once, with nothing.
+// On error, an *Error, the alert is in the output.
+func (h *Handshake) Done() (s *Session, err error, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.done || h.err != nil {
+		return nil, h.err, h.done
+	}
+	h.wire.hs = nil
+	s = &Session{conn: h.conn, wire: h.wire, rest: h.in, info: newInfo(h.conn.ConnectionState())}
+	h.in = nil
+	return s, nil, true
+}
+
+// Cancel ends the handshake; wake is not called for it any more, except by a
+// call that is under way already.
+func (h *Handshake) Cancel() {
+	if !h.ended && h.quit != nil {
+		close(h.quit)
+	}
+	h.ended = true
+}
+
+// run is the pool's goroutine.
+func (h *Handshake) run() (err error) {
+	if !h.pool.compute(h.quit) {
+		return errCanceled
+	}
+	h.wire.computing = true
+	defer func() {
+		if p := recover(); p != nil { // library boundary: costs this connection only
+			err = &Error{Label: "panic", Sentence: "crypto/tls or a certificate callback panicked", Panic: p, Stack: debug.Stack()}
+		}
+		if h.wire.computing {
+			h.pool.rest()
+		}
+	}()
+	return classify(h.conn.Handshake())
+}
+
+func (h *Handshake) finish(err error) {
+	h.mu.Lock()
+	h.done, h.err = true, err
+	h.mu.Unlock()
+	h.notify()
+}
+
+func (h *Handshake) notify() {
+	select {
+	case <-h.quit:
+	default:
+		h.wake()
+	}
+}
+
+func (h *Handshake) signal() {
+	select {
+	case h.arrived <- struct{}{}:
+	default:
+	}
+}
+
+// take moves fed bytes to b.
+func (h *Handshake) take(b []byte) (n int, output bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n = copy(b, h.in)
+	if h.in = h.in[n:]; len(h.in) == 0 {
+		h.in = nil
+	}
+	return n, len(h.out) > 0
+}
+
+// read is the net.Conn's Read while the handshake runs: it waits, and does not
+// count as computing meanwhile. What has been written is flushed by then.
+func (h *Handshake) read(b []byte) (int, error) {
+	for {
+		n, output := h.take(b)
+		if n > 0 {
+			return n, nil
+		}
+		if output {
+			h.notify()
+		}
+		h.wire.computing = false
+		h.pool.rest()
+		select {
+		case <-h.arrived:
+		case <-h.quit:
+			return 0, net.ErrClosed
+		}
+		if !h.pool.compute(h.quit) {
+			return 0, net.ErrClosed
+		}
+		h.wire.computing = true
+	}
+}
+
+func (h *Handshake) write(b []byte) {
+	h.mu.Lock()
+	h.out = append(h.out, b...)
+	h.mu.Unlock()
+}

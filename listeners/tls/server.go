@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tls
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+)
+
+// ClientAuth says what a listener wants to know of its clients.
+type ClientAuth string
+
+const (
+	ClientAuthNone    ClientAuth = "none"    // ask for no certificate
+	ClientAuthRequest ClientAuth = "request" // ask; one that is given must verify
+	ClientAuthRequire ClientAuth = "require" // no connection without one that verifies
+)
+
+// Config is what a TLS listener is told.
+type Config struct {
+	CertFile string // PEM, the leaf first, then its intermediates
+	KeyFile  string // PEM, of the leaf
+	CAFile   string // PEM, who may sign client certificates
+
+	ClientAuth ClientAuth // empty: none
+	MinVersion string     // "1.2" or "1.3"; empty: 1.2
+
+	// NextProtos are the application protocols (ALPN) that may be agreed on.
+	// If nil every client is taken, whatever it offers.
+	NextProtos []string
+}
+
+// Server holds the certificates of one listener. It is safe for any number of
+// loops.
+type Server struct {
+	cfg     Config
+	current atomic.Pointer[tls.Config] // never changed once stored
+}
+
+// NewServer loads the files of cfg.
+func NewServer(cfg Config) (*Server, error) {
+	s := &Server{cfg: cfg}
+	return s, s.Reload()
+}
+
+// Reload reads the files again: new connections use what they hold now, those
+// that are open go on as they are. If anything is wrong the old certificates
+// stay in use and the error says what. Sessions from before cannot be resumed,
+// so a client whose authority was taken away must show its certificate again.
+func (s *Server) Reload() error {
+	c, err := s.cfg.load()
+	if err != nil {
+		return err
+	}
+	s.current.Store(c)
+	return nil
+}
+
+// Certificate is the leaf that new connections are shown.
+func (s *Server) Certificate() *x509.Certificate { return s.current.Load().Certificates[0].Leaf }
+
+func (c Config) load() (*tls.Config, error) {
+	auth, err := c.clientAuth()
+	if err != nil {
+		return nil, err
+	}
+	version, err := c.minVersion()
+	if err != nil {
+		return nil, err
+	}
+	if c.CertFile == "" || c.KeyFile == "" {
+		return nil, errors.New("tls: cert_file and key_file must both be set")
+	}
+	pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("tls: load certificate %s with key %s: %w", c.CertFile, c.KeyFile, err)
+	}
+	t := &tls.Config{
+		Certificates: []tls.Certificate{pair},
+		MinVersion:   version,
+		ClientAuth:   auth,
+		NextProtos:   c.NextProtos,
+		// Else the first 128 KiB of each connection leave in small records.
+		DynamicRecordSizingDisabled: true,
+	}
+	if c.CAFile != "" {
+		if t.ClientCAs, err = loadPool(c.CAFile); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+func (c Config) clientAuth() (tls.ClientAuthType, error) {
+	var t tls.ClientAuthType
+	switch c.ClientAuth {
+	case "", ClientAuthNone:
+		return tls.NoClientCert, nil
+	case ClientAuthRequest:
+		t = tls.VerifyClientCertIfGiven
+	case ClientAuthRequire:
+		t = tls.RequireAndVerifyClientCert
+	default:
+		return 0, fmt.Errorf("tls: client_auth is %q: write none, request or require", c.ClientAuth)
+	}
+	if c.CAFile == "" { // crypto/tls would take every authority the system trusts
+		return 0, fmt.Errorf("tls: client_auth %s needs ca_file, the authority that signs the clients' certificates", c.ClientAuth)
+	}
+	return t, nil
+}
+
+func (c Config) minVersion() (uint16, error) {
+	switch c.MinVersion {
+	case "", "1.2":
+		return tls.VersionTLS12, nil
+	case "1.3":
+		return tls.VersionTLS13, nil
+	}
+	return 0, fmt.Errorf("tls: min_version is %q: write 1.2 or 1.3", c.MinVersion)
+}
+
+func loadPool(file string) (*x509.CertPool, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("tls: load authorities: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(b) {
+		return nil, fmt.Errorf("tls: load authorities: no certificate in %s", file)
+	}
+	return pool, nil
+}
