@@ -3,6 +3,8 @@
 package access
 
 import (
+	"bytes"
+
 	"emqttd/actors/access/passwd"
 	"emqttd/actors/access/scram"
 	"emqttd/protocol/packet"
@@ -126,8 +128,8 @@ func (x *scramExchange) Next(data []byte) Turn {
 		return denied(packet.NotAuthorized, err.Error())
 	}
 	r, _, ok := x.users.Lookup(user)
-	if !ok {
-		return denied(packet.NotAuthorized, "the user was deleted meanwhile")
+	if !ok || r.SCRAM == nil || !bytes.Equal(r.SCRAM.StoredKey, x.conversation.Keys().StoredKey) {
+		return denied(packet.NotAuthorized, "the user was deleted or changed the password meanwhile")
 	}
 	return Turn{Data: reply, Done: true, Answer: Answer{Outcome: OK, User: user, Superuser: r.Superuser, Why: "SCRAM proof"}}
 }

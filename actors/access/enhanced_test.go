@@ -66,10 +66,17 @@ func TestEnhancedAuthentication(t *testing.T) {
 			require.Equal(t, c.want.Outcome == OK, len(turn.Data) > 0, "a refused client gets no data")
 		})
 	}
-	t.Run("the user is deleted meanwhile", func(t *testing.T) {
-		turn := play(t, "bob", "secret", atConnect, func() { require.NoError(t, users.Delete("bob")) })
-		require.Equal(t, packet.NotAuthorized, turn.Answer.Code)
-	})
+	for name, between := range map[string]func() error{
+		"the password changes meanwhile": func() error { return users.SetPassword("bob", []byte("new")) },
+		"the user is deleted meanwhile":  func() error { return users.Delete("bob") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			_ = users.Delete("bob") // whatever the other case left
+			require.NoError(t, users.Add("bob", []byte("secret"), false))
+			turn := play(t, "bob", "secret", atConnect, func() { require.NoError(t, between()) })
+			require.Equal(t, packet.NotAuthorized, turn.Answer.Code)
+		})
+	}
 }
 
 func TestEnhancedAuthenticationIsRefusedAtOnce(t *testing.T) {

@@ -55,6 +55,7 @@ func NewServer(lookup Lookup) *Server {
 type Conversation struct {
 	steps *xdg.ServerConversation
 	user  string // as the table has it
+	keys  Keys   // the user's, as they were at Start
 	known bool
 	over  bool
 }
@@ -114,12 +115,16 @@ func (s *Server) find(name string, c *Conversation) Keys {
 	}
 	for _, user := range []string{name, prepared} {
 		if keys, ok := s.lookup(user); ok && user != "" {
-			c.user, c.known = user, true
+			c.user, c.keys, c.known = user, keys, true
 			return keys
 		}
 	}
 	return decoy
 }
+
+// Keys are what the user's proof is compared with. They were looked up at Start:
+// a password may have changed since.
+func (c *Conversation) Keys() Keys { return c.keys }
 
 // Next takes the client's final message. Without an error the client is user,
 // and reply is the proof that the server knows the keys, for CONNACK or AUTH.
