@@ -101,7 +101,7 @@ func (x *Index[V]) Match(filter string, cur Cursor, limit int, dst []Entry[V]) (
 		return dst, Cursor{}, true
 	}
 	if !HasWildcard(filter) { // most subscriptions: nothing to walk
-		if v := x.tree.get(filter); v != nil && !cur.begun {
+		if v := x.tree.get(filter); v != nil {
 			dst = append(dst, Entry[V]{filter, *v})
 		}
 		return dst, Cursor{}, true

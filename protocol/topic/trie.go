@@ -124,8 +124,9 @@ func (t *Trie[V]) Match(dst []*V, name []byte, maxSteps int) (out []*V, ok bool)
 // where the level after them begins, 0 when they do not match, and what that
 // cost in steps.
 func follow(key, name string, pos int) (next, cost int) {
-	cost = len(key) / bytesPerStep
-	if rest := name[pos:]; strings.HasPrefix(rest, key) && (len(rest) == len(key) || rest[len(key)] == '/') {
+	rest := name[pos:]
+	cost = min(len(key), len(rest)) / bytesPerStep
+	if strings.HasPrefix(rest, key) && (len(rest) == len(key) || rest[len(key)] == '/') {
 		return pos + len(key) + 1, cost
 	}
 	for ; ; cost++ {

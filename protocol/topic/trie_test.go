@@ -257,15 +257,3 @@ func TestMatchAllocatesNothing(t *testing.T) {
 		}
 	}))
 }
-
-func TestHashIsTheSeedsAlone(t *testing.T) {
-	words := []string{"", "a", "aa", "aaa", "aaaa", "12345678", "123456789", "a\x00", "a\x00\x00"}
-	seen := map[uint32]string{}
-	for _, w := range words {
-		h := seededHasher(7).hash(w)
-		require.Equal(t, h, seededHasher(7).hash(w))
-		require.NotEqual(t, h, seededHasher(8).hash(w), w)
-		require.NotContains(t, seen, h, w)
-		seen[h] = w
-	}
-}
