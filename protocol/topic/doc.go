@@ -38,8 +38,8 @@
 // alternative that is simplest, a copy of the touched path, costs a writer the
 // whole of a wide level for each filter.
 //
-// Measured, 2026-11, two cores of a Xeon server, otherwise idle (with other work
-// beside it up to twice as long), Go 1.26, figures of bench_test.go and
+// Measured, 2026-11, two cores of a Xeon server, otherwise idle (busy with
+// other work they take two or three times as long), Go 1.26, bench_test.go and
 // index_bench_test.go for 1,000,000 entries: insert 0.5-0.7 µs
 // (1.4-1.9 million/s, one writer); memory 89 B for site/1/dev/2/sensor/3, 98 B
 // for device/1/state, 128 B for three levels that are all unique, names in the
