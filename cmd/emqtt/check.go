@@ -84,6 +84,9 @@ func (o *checkOptions) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	results := conformance.Run(ctx, dial, list, run)
+	if reason, ok := unreachable(results); ok {
+		return fmt.Errorf("check: %s", reason)
+	}
 	counts := map[conformance.Verdict]int{}
 	for _, r := range results {
 		counts[r.Verdict]++
@@ -105,6 +108,17 @@ func (o *checkOptions) run(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("check: %d of %d statements not met or not checked", bad, len(results))
 	}
 	return nil
+}
+
+// unreachable reports whether nothing could be checked, all for one reason:
+// that is said once and not for each statement.
+func unreachable(results []conformance.Result) (reason string, ok bool) {
+	for _, r := range results {
+		if r.Verdict != conformance.Error || r.Reason != results[0].Reason || len(r.Trace) > 0 {
+			return "", false
+		}
+	}
+	return results[0].Reason, true
 }
 
 // statements selects what to check.

@@ -129,14 +129,13 @@ func TestCheckSendsTheCredentialsOfTheAddress(t *testing.T) {
 	require.Contains(t, string(<-seen), "\x00\x02me\x00\x06secret")
 }
 
-func TestCheckReachesNoBroker(t *testing.T) {
+func TestCheckSaysOnceThatItReachesNoBroker(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
-	out, err := check(t, "--url", "mqtt://"+l.Addr().String(), "--only", "MQTT-3.12.4-1")
-	require.ErrorContains(t, err, "2 of 2 statements")
-	require.Contains(t, out, "error           3.1.1")
-	require.Contains(t, out, "connection refused")
+	out, err := check(t, "--url", "mqtt://"+l.Addr().String())
+	require.ErrorContains(t, err, "connection refused")
+	require.NotContains(t, out, "statements")
 }
 
 func TestCheckRefusesFlagsThatMeanNothing(t *testing.T) {

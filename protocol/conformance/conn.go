@@ -192,7 +192,9 @@ func (c *conn) fence() error {
 		if _, ping := r.pkt.(*packet.Pingresp); ping {
 			return nil
 		}
-		c.pending = append(c.pending, r)
+		if c.pending = append(c.pending, r); len(c.pending) > maxExchanges {
+			return &failure{"pingresp, to show that nothing else came", "other packets without end"}
+		}
 		if r.closed || r.fault != nil {
 			return nil
 		}

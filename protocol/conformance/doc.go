@@ -55,6 +55,11 @@
 //	        | "nothing"                          nothing has arrived when PINGRESP comes
 //	packet  = type { name "=" value }
 //
+// A condition is websocket (its address is given), anonymous (CONNECT without a
+// user name is accepted), credentials (a user name and password are given), a
+// version that the broker must accept too, or a pattern for what the broker's
+// CONNACK said, such as receive-maximum<=100 or shared-available=1.
+//
 // An expectation may end in within=MS, which replaces the time limit of a step.
 // Packet types and their fields are in fields.go, property names in
 // properties.go (they are the standard's, joined by hyphens; those of a will

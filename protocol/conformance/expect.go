@@ -174,6 +174,9 @@ func (s *script) skip(c *conn, st *step) error {
 func (s *script) unless(c *conn, st *step) error {
 	r, ok := c.next(s.opts.Timeout)
 	if !ok {
+		if slices.ContainsFunc(st.events, func(e event) bool { return e.what == "nothing" }) {
+			return &notApplicable{st.reason}
+		}
 		return nil
 	}
 	for _, ev := range st.events {

@@ -36,7 +36,13 @@ func (s *script) add(st *step, dial Dialer) (*conn, error) {
 func (s *script) newConn(name string, nc net.Conn) *conn {
 	return &conn{
 		name: name, nc: nc, version: s.st.Version, timeout: s.opts.Timeout,
-		record: func(e Exchange) { s.trace = append(s.trace, e) },
+		record: s.record,
+	}
+}
+
+func (s *script) record(e Exchange) {
+	if len(s.trace) < maxExchanges {
+		s.trace = append(s.trace, e)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // if not, which field differs. Captured variables are written to v on a match only.
 func matchPacket(r received, ev event, v vars) (bool, string) {
 	if r.kind() != ev.what {
-		return false, "expected " + ev.what + ", got " + r.String()
+		return false, r.String()
 	}
 	captured := vars{}
 	for _, f := range ev.fields {
@@ -20,12 +20,12 @@ func matchPacket(r received, ev event, v vars) (bool, string) {
 		if strings.HasPrefix(f.value, "?") {
 			captured[f.value[1:]] = got
 			if !present {
-				return false, f.name + " is absent"
+				return false, r.String() + ", without " + f.name
 			}
 			continue
 		}
 		if !matchField(f, got, present, v) {
-			return false, "expected " + f.name + "=" + printable(v.expand(f.value)) + ", got " + r.String()
+			return false, r.String() + ", which is not " + f.name + "=" + printable(v.expand(f.value))
 		}
 	}
 	for name, value := range captured {

@@ -57,8 +57,12 @@ type Exchange struct {
 	Bytes []byte // as MQTT; WebSocket framing is left out; at most maxTrace
 }
 
-// maxTrace bounds the bytes kept of one exchange.
-const maxTrace = 4096
+// maxTrace bounds the bytes kept of one exchange, maxExchanges the exchanges kept
+// of one script: a broker may send as much as it likes.
+const (
+	maxTrace     = 4096
+	maxExchanges = 20_000
+)
 
 // String is the exchange as "a> text  hex".
 func (e Exchange) String() string {
