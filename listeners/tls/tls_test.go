@@ -43,11 +43,13 @@ func TestEchoHoweverReadsAreCut(t *testing.T) {
 				for i, size := range []int{1, 100, 100, 40000, 3, 40000} {
 					msg := bytes.Repeat([]byte{byte('a' + i)}, size)
 					sent = append(sent, msg...)
-					go conn.Write(msg)
+					wrote := make(chan error)
+					go func() { _, err := conn.Write(msg); wrote <- err }()
 					got := make([]byte, size)
 					_, err := io.ReadFull(conn, got)
 					require.NoError(t, err)
 					require.True(t, bytes.Equal(msg, got))
+					require.NoError(t, <-wrote) // else Close would break it off
 				}
 				require.NoError(t, conn.Close())
 				r := <-done
@@ -247,7 +249,10 @@ func TestBadHandshakes(t *testing.T) {
 	})
 	t.Run("client does not trust us", func(t *testing.T) {
 		addr, done := (&loop{t: t, server: a.server(Config{})}).start()
-		_, err := tls.Dial("tcp", addr, newAuthority(t, "other").client(""))
+		raw, err := net.Dial("tcp", addr)
+		require.NoError(t, err)
+		defer raw.Close()
+		err = tls.Client(raw, newAuthority(t, "other").client("")).Handshake()
 		require.ErrorContains(t, err, "unknown authority")
 		require.Equal(t, "peer_alert", (<-done).err.(*Error).Label)
 	})
