@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -21,9 +22,10 @@ type capabilities struct {
 }
 
 // probe connects once per version and once without credentials. An error means
-// that the broker cannot be reached at all.
+// that the broker cannot be checked at all: it is not reached, or lets nobody in.
 func probe(ctx context.Context, dial Dialer, opts Options, run string) (*capabilities, error) {
 	caps := &capabilities{refusal: map[packet.Version]string{}, connack: maps.Clone(connackDefaults), options: opts}
+	lastWord := ""
 	for _, v := range []packet.Version{packet.V31, packet.V311, packet.V5} {
 		ack, err := caps.ask(ctx, dial, opts, v, run)
 		if err != nil {
@@ -33,14 +35,17 @@ func probe(ctx context.Context, dial Dialer, opts Options, run string) (*capabil
 		case ack == nil:
 			caps.refusal[v] = fmt.Sprintf("the broker does not answer a CONNECT of version %s", v)
 		case ack.Code != packet.Success:
-			caps.refusal[v] = fmt.Sprintf("the broker refuses version %s: %s", v, ack.Code)
-		case v == packet.V5:
-			for name := range connackDefaults {
-				if value, ok := propertyText(ack.Properties, name); ok {
-					caps.connack[name] = value
-				}
-			}
+			caps.refusal[v] = fmt.Sprintf("the broker refuses a CONNECT of version %s: %s", v, ack.Code)
+		default:
+			caps.learn(ack.Properties)
+			continue
 		}
+		if ack != nil || lastWord == "" { // an answer says more than none
+			lastWord = caps.refusal[v]
+		}
+	}
+	if len(caps.refusal) == 3 { // wrong credentials, most likely
+		return nil, errors.New(lastWord)
 	}
 	caps.anonymous = opts.Username == ""
 	if !caps.anonymous {
@@ -52,6 +57,15 @@ func probe(ctx context.Context, dial Dialer, opts Options, run string) (*capabil
 		caps.anonymous = ack != nil && ack.Code == packet.Success
 	}
 	return caps, nil
+}
+
+// learn takes what a 5.0 CONNACK says in place of the defaults.
+func (caps *capabilities) learn(p *packet.Properties) {
+	for name := range connackDefaults {
+		if value, ok := propertyText(p, name); ok {
+			caps.connack[name] = value
+		}
+	}
 }
 
 // ask sends one CONNECT and returns the CONNACK, nil when there is none. Every

@@ -82,5 +82,5 @@
 // Raw bytes: hexadecimal digits; "text"; s"text" with two bytes of length before
 // it; n"text" with a variable byte integer before it; len the remaining length of
 // all that follows; ( … ) a group with its length before it as a variable byte
-// integer (properties); fill:1000.
+// integer (properties); fill:1000; u16:258 or u16:$p for a number in two bytes.
 package conformance

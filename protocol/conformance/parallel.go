@@ -21,7 +21,7 @@ func Run(ctx context.Context, dial Dialer, list []Statement, opts Options) []Res
 	caps, err := probe(ctx, dial, opts, run)
 	if err != nil {
 		for i := range list {
-			results[i] = Result{Statement: &list[i], Verdict: Error, Reason: "connect: " + err.Error()}
+			results[i] = Result{Statement: &list[i], Verdict: Error, Reason: err.Error()}
 			opts.report(results[i])
 		}
 		return results

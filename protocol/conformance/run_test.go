@@ -23,7 +23,8 @@ import (
 )
 
 // answers is a broker in as many words: the hexadecimal answer to each packet
-// type, "close" to end the connection, "" for silence.
+// type, "close" to end the connection, "only3" to refuse what is not 3.1, "" for
+// silence.
 type answers map[packet.Type]string
 
 // polite answers as 3.1.1 wants and delivers nothing.
@@ -76,11 +77,16 @@ func (a answers) speak(c net.Conn) {
 		if err != nil {
 			return
 		}
-		if _, err := io.CopyN(io.Discard, r, int64(length)); err != nil {
+		body := make([]byte, length)
+		if _, err := io.ReadFull(r, body); err != nil {
 			return
 		}
 		for answer := range strings.FieldsSeq(a[packet.Type(first>>4)]) {
-			if answer == "close" {
+			switch {
+			case answer == "close":
+				return
+			case answer == "only3" && body[1] == 4: // MQTT, not MQIsdp
+				_, _ = c.Write([]byte{0x20, 2, 0, 1})
 				return
 			}
 			b, _ := hex.DecodeString(answer)
@@ -142,8 +148,9 @@ func TestRun(t *testing.T) {
 			"receive-maximum of the broker is 65535"},
 		"bytes that are no packet":        {polite.with(packet.PINGREQ, "f000"), "connect a\na> pingreq\na< pingresp", conformance.Fail, "bytes that are no packet"},
 		"a remaining length without end":  {polite.with(packet.PINGREQ, "30ffffffffff"), "connect a\na> pingreq\na< pingresp", conformance.Fail, "remaining length"},
-		"a broker that refuses 3.1.1":     {polite.with(packet.CONNECT, "20020001 close"), "connect a", conformance.NotApplicable, "refuses version 3.1.1: unsupported protocol version"},
-		"a broker that answers nothing":   {polite.with(packet.CONNECT, "close"), "connect a", conformance.NotApplicable, "does not answer a CONNECT"},
+		"a broker that lets nobody in":    {polite.with(packet.CONNECT, "20020005 close"), "connect a", conformance.Error, "refuses a CONNECT of version 3.1.1: not authorized"},
+		"a broker that speaks no 3.1.1":   {polite.with(packet.CONNECT, "only3 20020000"), "connect a", conformance.NotApplicable, "refuses a CONNECT of version 3.1.1: unsupported protocol version"},
+		"a broker that answers nothing":   {polite.with(packet.CONNECT, "close"), "connect a", conformance.Error, "does not answer a CONNECT of version 3.1"},
 		"no PINGRESP shows nothing":       {polite.with(packet.PINGREQ, ""), "connect a\na< nothing", conformance.Fail, "expected pingresp"},
 		"a value that cannot be encoded":  {polite, "connect a\na> publish topic=x qos=4", conformance.Error, "line 3"},
 		"a connection that ended is over": {polite, "connect a\nbye a\na< closed", conformance.Pass, ""},
