@@ -21,7 +21,7 @@ import (
 )
 
 var (
-	streams = flag.Int("streams", 3000, "random streams the driver is compared with gorilla on")
+	streams = flag.Int("streams", defaultStreams, "random streams the driver is compared with gorilla on")
 	seed    = flag.Uint64("seed", 0, "first seed of those streams; 0: 1")
 )
 
