@@ -50,10 +50,11 @@ type Owner interface {
 // Cell is the memory, the mailbox and the outbox of one actor.
 type Cell struct {
 	group.Task
-	kind  *Kind
-	name  string
-	owner Owner
-	group atomic.Pointer[group.Group] // who runs it
+	kind   *Kind
+	serial uint64
+	name   string
+	owner  Owner
+	group  atomic.Pointer[group.Group] // who runs it
 
 	queue mailbox.Queue
 	sys   sysQueue
@@ -84,11 +85,15 @@ func New(kind *Kind, name string, g *group.Group, owner Owner) *Cell {
 // Init makes the zero cell at c what New returns: for cells that are part of a
 // larger allocation.
 func Init(c *Cell, kind *Kind, name string, g *group.Group, owner Owner) {
-	c.kind, c.name, c.owner = kind, name, owner
+	c.kind, c.name, c.owner, c.serial = kind, name, owner, serials.Add(1)
 	c.group.Store(g)
 	c.Task.Bind(c)
-	kind.Cells.Add(1)
 }
+
+var serials atomic.Uint64
+
+// Serial is different for each cell, and higher for later ones.
+func (c *Cell) Serial() uint64 { return c.serial }
 
 // Kind is the actor's kind.
 func (c *Cell) Kind() *Kind { return c.kind }

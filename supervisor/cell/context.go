@@ -54,6 +54,10 @@ func (x *Context) Group() *group.Group { return x.group }
 // Actor is the protoactor context, for supervisors.
 func (x *Context) Actor() actor.Context { return x.pa }
 
+// Again reports whether this is the second attempt at the message: the first one
+// crashed.
+func (x *Context) Again() bool { return x.cell.attempts > 0 }
+
 // Keep says that the stage keeps the message (it passes it on or stores it), so
 // that it is not released.
 func (x *Context) Keep() { x.kept = true }
@@ -127,10 +131,9 @@ func (x *Context) Fan(f Fanout) {
 	x.effects = append(x.effects, effect{op: opFan, fan: f})
 }
 
-// Joinable is a fan-out that further messages to the same targets can join.
+// Joinable is a fan-out or message that is queued and can take more in.
 type Joinable interface {
-	Fanout
-	// Join adds m to what every target gets.
+	// Join adds m to what the targets get.
 	Join(m any)
 }
 
@@ -139,14 +142,28 @@ type join struct {
 	m any
 }
 
-// Join adds m to a fan-out that LastFan returned, when the decision commits.
+// Join adds m to what LastFan or LastCast returned, when the decision commits.
 func (x *Context) Join(f Joinable, m any) { x.joins = append(x.joins, join{f, m}) }
 
-// LastFan is the fan-out that this message's decisions have queued last, if
-// nothing else follows it: a run of messages to one topic can join it.
+// LastFan is the fan-out that this message's decisions have queued last, nil
+// when there is none: a run of messages to one topic can join it. What was queued
+// behind it goes to other actors than its targets.
 func (x *Context) LastFan() Fanout {
-	if n := len(x.effects); n > x.next && x.effects[n-1].op == opFan {
-		return x.effects[n-1].fan
+	for i := len(x.effects) - 1; i >= x.next; i-- {
+		if x.effects[i].op == opFan {
+			return x.effects[i].fan
+		}
+	}
+	return nil
+}
+
+// LastCast is the message that this message's decisions have queued last for
+// cell to, nil when there is none.
+func (x *Context) LastCast(to *Cell) Message {
+	for i := len(x.effects) - 1; i >= x.next; i-- {
+		if e := &x.effects[i]; e.op == opPush && e.to == to {
+			return e.msg
+		}
 	}
 	return nil
 }

@@ -147,7 +147,9 @@ type Skip struct{ link }
 func (r *run) end() {
 	c := r.c
 	c.ended.Store(true)
-	c.kind.Cells.Add(-1)
+	if c.born {
+		c.kind.Cells.Add(-1)
+	}
 	c.drain()
 	if pid := c.pid.Load(); pid != nil {
 		c.system.Root.Stop(pid)
@@ -232,6 +234,8 @@ func (r *run) system(m any) {
 		c.suspend = false
 		if c.born {
 			c.kind.Restarts.Add(1)
+		} else {
+			c.kind.Cells.Add(1)
 		}
 		return
 	case *actor.SuspendMailbox:

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cast
+
+import (
+	"hash/maphash"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"emqttd/actors/metrics"
+	"emqttd/protocol/topic"
+	"emqttd/supervisor/cell"
+)
+
+// Limits are the bounds and offers of the protocol, one immutable value that a
+// reload replaces. The configuration says what each is for and what happens at
+// it.
+type Limits struct {
+	MaxPacketSize, MaxClientID                int
+	Topics                                    topic.Limits
+	MatchSteps                                int
+	MaxFilters, MaxSubscriptions              int
+	MaxUserProperties, MaxPropertiesSize      int
+	MaxQoS                                    uint8
+	Retain, Wildcard, Shared, SubscriptionIDs bool
+	SharedStrategy                            string
+	MaxKeepAlive                              time.Duration
+	KeepAliveFactor                           float64
+	AliasIn, AliasOut                         int
+	ReceiveMaximum                            int
+	ConnectTimeout                            time.Duration
+	OutHigh, OutLow                           int64
+	StrictV31ClientID                         bool
+	RateMessages, RateMessagesBurst           int
+	RateBytes, RateBytesBurst                 int64
+
+	MaxSessions       int
+	MaxExpiry         time.Duration
+	V3Expiry          time.Duration
+	MaxWillDelay      time.Duration
+	MaxInflight       int
+	MaxQueued         int
+	MaxQueuedBytes    int
+	QueueQoS0         bool
+	MaxAwaitingRel    int
+	RetainedCount     int
+	RetainedPayload   int
+	RetainedExpiry    time.Duration
+	RetainedBatch     int
+	DeliveriesPerTurn int
+}
+
+// Env is what the actors of one broker share: the services by name, so that
+// nobody holds a PID, and the limits in force.
+type Env struct {
+	Node    string
+	Log     zerolog.Logger
+	Metrics *metrics.Metrics
+	limits  atomic.Pointer[Limits]
+
+	SM         []*cell.Cell // pool, by client id
+	CM         []*cell.Cell // pool, by client id
+	Router     []*cell.Cell // pool, by filter
+	Retainer   *cell.Cell
+	Store      *cell.Cell
+	SessionSup []*cell.Cell // session supervisors, by session serial
+
+	seed maphash.Seed
+}
+
+// NewEnv makes an environment without services.
+func NewEnv(node string, log zerolog.Logger, m *metrics.Metrics, l *Limits) *Env {
+	e := &Env{Node: node, Log: log, Metrics: m, seed: maphash.MakeSeed()}
+	e.limits.Store(l)
+	return e
+}
+
+// Limits are the limits in force.
+func (e *Env) Limits() *Limits { return e.limits.Load() }
+
+// SetLimits replaces the limits; what is under way keeps what it was admitted
+// under.
+func (e *Env) SetLimits(l *Limits) { e.limits.Store(l) }
+
+// Pick is the worker of a pool that key belongs to: gproc_pool hash.
+func (e *Env) Pick(pool []*cell.Cell, key string) *cell.Cell {
+	if len(pool) == 1 {
+		return pool[0]
+	}
+	return pool[maphash.String(e.seed, key)%uint64(len(pool))]
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cast
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"emqttd/actors/metrics"
+	"emqttd/protocol/message"
+	"emqttd/protocol/packet"
+	"emqttd/supervisor/cell"
+	"emqttd/supervisor/mailbox"
+)
+
+// StartSession asks for the session of a client id: {start_session, {CleanSess,
+// ClientId, ClientPid}}. protocol -> sm -> session (inside Attach).
+type StartSession struct {
+	mailbox.Link
+	Conn           *Conn
+	ClientID       string
+	Username       string
+	Version        packet.Version
+	CleanStart     bool
+	Expiry         uint32 // seconds; 0xFFFFFFFF: never
+	ReceiveMaximum uint16 // of the client
+	MaxPacket      uint32
+	Will           *packet.Will
+	WillDelay      uint32 // seconds
+}
+
+// Attach binds a connection to a session. sm -> session: {resume, ClientId,
+// ClientPid}. Epoch is higher than that of every connection before.
+type Attach struct {
+	mailbox.Link
+	Start *StartSession
+	Epoch uint64
+}
+
+// SessionStarted answers StartSession, session (or sm, for a refusal) ->
+// protocol.
+type SessionStarted struct {
+	mailbox.Link
+	Session *cell.Cell
+	Epoch   uint64
+	Present bool
+	Code    packet.ReasonCode // a failure: no session
+}
+
+// Ready says that the CONNACK is on its way: deliveries may begin. protocol ->
+// session.
+type Ready struct {
+	mailbox.Link
+	Epoch uint64
+}
+
+// Detach says that the connection of the epoch is gone. protocol -> session.
+type Detach struct {
+	mailbox.Link
+	Epoch    uint64
+	Reason   metrics.Close
+	KeepWill bool // the will is to be published; false after DISCONNECT 0x00
+	// Expiry is the session expiry that a DISCONNECT has set, if HasExpiry.
+	HasExpiry bool
+	Expiry    uint32
+}
+
+// Expired asks the owner of the client id to end a session whose time is over.
+// session -> sm.
+type Expired struct {
+	mailbox.Link
+	ClientID string
+	Session  *cell.Cell
+	Epoch    uint64
+}
+
+// Destroy ends a session: {destroy, ClientId}. sm -> session.
+type Destroy struct {
+	mailbox.Link
+	Reason metrics.Close // of the connection, if there is one
+}
+
+// Kick closes a connection: {shutdown, conflict | kick, ..}. session, cm ->
+// protocol.
+type Kick struct {
+	mailbox.Link
+	Code   packet.ReasonCode
+	Reason metrics.Close
+	// Detached says that the session knows already: it needs no Detach.
+	Detached bool
+}
+
+// Release is a QoS 2 PUBLISH of the client, or its PUBREL, on the way to the
+// session, which holds the awaiting-rel set. protocol -> session: {publish, Msg},
+// {pubrel, PktId}.
+type Release struct {
+	mailbox.Link
+	Epoch   uint64
+	ID      packet.ID
+	Message *message.Message // nil: PUBREL
+	Code    packet.ReasonCode
+}
+
+// Acked is an acknowledgement of something delivered. protocol -> session:
+// {puback | pubrec | pubcomp, PktId}.
+type Acked struct {
+	mailbox.Link
+	Epoch uint64
+	Kind  packet.Type
+	ID    packet.ID
+	Code  packet.ReasonCode
+}
+
+// Subscribe adds subscriptions. protocol -> session: {subscribe, TopicTable,
+// AckFun}. Codes holds the answer to filters that are refused already, and
+// Success for the others.
+type Subscribe struct {
+	mailbox.Link
+	Epoch  uint64
+	Packet *packet.Subscribe
+	Codes  []packet.ReasonCode
+}
+
+// Unsubscribe removes subscriptions. protocol -> session: {unsubscribe, Topics}.
+type Unsubscribe struct {
+	mailbox.Link
+	Epoch  uint64
+	Packet *packet.Unsubscribe
+}
+
+// Answer is an acknowledgement to a packet of the client, decided by its
+// session. session -> protocol. It frees what the packet held of the client's
+// receive maximum.
+type Answer struct {
+	mailbox.Link
+	Epoch  uint64
+	Packet packet.Packet
+	Fault  packet.Fault // close the connection with it instead
+}
+
+// Delivery is one message on the way to one client.
+type Delivery struct {
+	Message *message.Message
+	QoS     packet.QoS
+	Retain  bool
+	Dup     bool
+	ID      packet.ID // QoS 1 and 2
+	SubIDs  []uint32  // ascending filter order of arrival; shared, immutable
+}
+
+// Deliver hands messages to the connection: {deliver, Msg}. session ->
+// ws_client.
+type Deliver struct {
+	mailbox.Link
+	Epoch      uint64
+	Deliveries []Delivery
+	Release    []packet.ID // PUBRELs to send
+	ReleaseBad []packet.ID // of them, those whose id is unknown: 0x92
+}
+
+// Dispatch is a run of messages that match one subscription of a session:
+// {dispatch, Topic, Msg}. publisher -> session.
+type Dispatch struct {
+	mailbox.Link
+	Messages []*message.Message // shared with the other subscribers of the run
+	Sub      *Subscription      // options; of several that match, the merged ones
+	Share    *ShareRef          // the shared group that chose this session; nil: none
+}
+
+// Subscription is a subscription as the routing table has it. It is immutable:
+// a changed subscription is a new one.
+type Subscription struct {
+	Session  *cell.Cell
+	Number   uint64 // of the session, in the store
+	ClientID string
+	Filter   string // as the client wrote it
+	QoS      packet.QoS
+	NoLocal  bool
+	AsPub    bool // retain as published
+	SubIDs   []uint32
+	Durable  bool // the session outlives its connection
+	// Lookup: the retained messages up to position Start are looked up, later
+	// ones arrive live. The routing table sets Start once, right after the
+	// subscription is in it; 0: not yet.
+	Lookup bool
+	Start  atomic.Uint64
+	Share  *Member // of a shared subscription
+	Slot   int     // the routing table's, under its lock
+}
+
+// Release implements cell.Releaser: what fan-outs make comes from a pool.
+func (d *Dispatch) Release() {
+	d.Messages, d.Sub, d.Share = nil, nil, nil
+	dispatches.Put(d)
+}
+
+var dispatches = sync.Pool{New: func() any { return new(Dispatch) }}
+
+// NewDispatch is an empty Dispatch.
+func NewDispatch() *Dispatch { return dispatches.Get().(*Dispatch) }

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package protocol
+
+import (
+	"emqttd/actors/cast"
+	"emqttd/actors/metrics"
+	"emqttd/protocol/packet"
+	"emqttd/supervisor/cell"
+)
+
+// poison answers a packet that crashed the actor twice: a PUBLISH of 5.0 with QoS
+// 1 or 2 gets 0x83 and the connection goes on, anything else ends it. Packets of
+// the same read before it were handled, those behind it will be.
+func (st *stage) poison(p *cell.Poison) {
+	r, ok := p.Message.(*cast.Received)
+	if !ok {
+		if _, closed := p.Message.(*cast.Closed); closed {
+			st.detach(metrics.ClosePoison)
+			st.x.End()
+			return
+		}
+		st.shut(packet.ImplementationSpecificError, metrics.ClosePoison, "poison")
+		return
+	}
+	pub, ok := r.Current().(*packet.Publish)
+	if !ok || st.s.phase != connected || st.s.version < packet.V5 || pub.QoS == packet.QoS0 {
+		st.shut(packet.ImplementationSpecificError, metrics.ClosePoison, "poison")
+		return
+	}
+	st.reject(pub, packet.ImplementationSpecificError)
+	st.x.Commit(r)
+	st.edit()
+	st.x.Return(r)
+}

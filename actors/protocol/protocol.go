@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package protocol
+
+import (
+	"encoding/hex"
+
+	"github.com/rs/zerolog"
+
+	"emqttd/actors/access"
+	"emqttd/actors/access/acl"
+	"emqttd/actors/cast"
+	"emqttd/actors/metrics"
+	"emqttd/actors/session"
+	"emqttd/actors/store"
+	"emqttd/protocol/packet"
+	"emqttd/supervisor/cell"
+	"emqttd/supervisor/group"
+)
+
+// phase is where a connection stands.
+type phase uint8
+
+const (
+	fresh          phase = iota // waits for CONNECT
+	authenticating              // a password is being checked, or an AUTH exchange goes on
+	starting                    // the session manager has been asked
+	connected
+	closing // a Shutdown is on its way: nothing more is taken
+)
+
+// Memory is what the protocol actor of one connection knows.
+type Memory struct {
+	conn    *cast.Conn
+	gate    *Gate
+	state   state
+	aliases cell.Map[uint16, string]      // client -> broker [v5 3.3.2.3.4]
+	flying  cell.Map[packet.ID, struct{}] // client -> broker, QoS 2, until PUBCOMP or a failed PUBREC
+	acks    cell.Queue[ack]               // PUBACKs in the order of their PUBLISHes; len <= receive maximum
+	held    cell.Queue[*cast.Received]    // what came behind a CONNECT that is pending
+	connect cell.TimerFired               // the CONNECT deadline
+	resume  cell.TimerFired               // the end of a pause for the rate
+}
+
+const (
+	timerConnect uint8 = iota
+	timerRate
+)
+
+type state struct {
+	phase      phase
+	request    *packet.Connect
+	version    packet.Version
+	clientID   string
+	assigned   bool
+	keepAlive  uint16
+	expiry     uint32
+	askedLong  bool // a longer expiry was asked for than is granted
+	user       string
+	subject    acl.Subject
+	exchange   access.Exchange
+	reauth     bool
+	authData   []byte // for the CONNACK
+	session    *cell.Cell
+	epoch      uint64
+	keepWill   bool // false: DISCONNECT took the will away
+	detached   bool // the session needs no Detach
+	gone       bool // the socket is closed, but the session manager has not answered
+	paused     bool
+	token      uint64 // of commits
+	committed  uint64
+	newExpiry  uint32 // of DISCONNECT
+	hasExpiry  bool
+	reason     metrics.Close
+	rate       bucket
+	rateBytes  bucket
+	ratePaused bool
+}
+
+var slot = cell.NewSlot[state]()
+
+// ack is a PUBACK that waits for its commit.
+type ack struct {
+	tag  uint64
+	id   packet.ID
+	code packet.ReasonCode
+}
+
+// Gate is who may come in through a listener, and to do what. A reload replaces
+// it; a connection keeps the one it came in by, but for the rules, which follow
+// their files.
+type Gate struct {
+	Chain    *access.Chain
+	Enhanced *access.Enhanced
+	Bans     *access.Bans
+	Rules    acl.Authorizer
+	Pool     *group.Pool
+}
+
+// Init gives a connection its protocol actor.
+func Init(kind *cell.Kind, conn *cast.Conn, owner cell.Owner, g *group.Group, gate *Gate) {
+	m := &Memory{conn: conn, gate: gate}
+	m.state.keepWill = true
+	cell.Init(&conn.Protocol, kind, conn.Name+"/protocol", g, owner)
+	conn.ProtocolMemory = m
+	conn.ConnectTimer = cell.InitTimer(&m.connect, &conn.Protocol, timerConnect)
+	cell.InitTimer(&m.resume, &conn.Protocol, timerRate)
+}
+
+// Kind makes the actor kind.
+func Kind(env *cast.Env, pub *session.Publisher) *cell.Kind {
+	return &cell.Kind{Name: "protocol", Module: "emqttd_protocol", New: func(c *cell.Cell) cell.Stage {
+		return &stage{Memory: cast.ConnOf(c).ProtocolMemory.(*Memory), env: env, pub: pub}
+	}}
+}
+
+// stage is one incarnation.
+type stage struct {
+	*Memory
+	env *cast.Env
+	pub *session.Publisher
+	x   *cell.Context
+	s   *state // the copy that the present part of the message changes
+}
+
+func (st *stage) edit() { st.s = slot.Edit(st.x, &st.state) }
+
+// Receive implements cell.Stage.
+func (st *stage) Receive(ctx *cell.Context) {
+	st.x = ctx
+	st.edit()
+	switch msg := ctx.Message().(type) {
+	case *cast.Received:
+		st.received(msg)
+	case *cast.Answer:
+		st.answer(msg)
+	case *store.Committed:
+		st.durable(msg)
+	case *cast.Faulty:
+		st.faulty(msg)
+	case *cast.Closed:
+		st.closed(msg)
+	case *cast.Silent:
+		st.fault(packet.FaultKeepAlive, metrics.CloseKeepAlive)
+	case *cast.SessionStarted:
+		st.sessionStarted(msg)
+	case *authenticated:
+		st.authenticated(msg)
+	case *cast.Kick:
+		st.kicked(msg)
+	case *cell.TimerFired:
+		st.timer(msg)
+	case *cell.Poison:
+		st.poison(msg)
+	case *cell.Skip:
+	default:
+		st.log().Warn().Type("message", msg).Msg("unexpected message")
+	}
+}
+
+func (st *stage) log() *zerolog.Logger {
+	l := st.env.Log.With().Str("actor", st.conn.Protocol.Name()).Str("client_id", st.s.clientID).
+		Stringer("peer", st.conn.Peer).Logger()
+	return &l
+}
+
+// received takes the packets of one read one by one: {received, Packet}.
+func (st *stage) received(r *cast.Received) {
+	for p := r.Current(); p != nil; p = r.Current() {
+		if st.s.phase == authenticating && p.Type() != packet.AUTH || st.s.phase == starting || st.s.ratePaused {
+			st.hold(r)
+			return
+		}
+		if st.s.phase != closing {
+			st.packet(p)
+		}
+		st.x.Commit(r)
+		st.edit()
+	}
+}
+
+// hold keeps what came behind a CONNECT that is pending. The connection is not
+// read meanwhile, so what is held is bounded by one read.
+func (st *stage) hold(r *cast.Received) {
+	r.Own()
+	st.x.Keep()
+	st.held.Push(st.x, r)
+}
+
+// unhold hands in again what was held.
+func (st *stage) unhold() {
+	var all []*cast.Received
+	for {
+		r, ok := st.held.Peek(st.x)
+		if !ok {
+			break
+		}
+		st.held.Pop(st.x)
+		all = append(all, r)
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		st.x.Return(all[i])
+	}
+}
+
+// packet is the table of what a client may send when.
+func (st *stage) packet(p packet.Packet) {
+	if st.s.phase != connected {
+		switch p := p.(type) {
+		case *packet.Connect:
+			st.connectPacket(p)
+		case *packet.Auth:
+			st.authPacket(p)
+		default:
+			st.fault(packet.FaultNotConnected, metrics.CloseFault)
+		}
+		return
+	}
+	switch p := p.(type) {
+	case *packet.Publish:
+		st.publish(p)
+	case *packet.Ack:
+		st.acked(p)
+	case *packet.Subscribe:
+		st.subscribe(p)
+	case *packet.Unsubscribe:
+		st.unsubscribe(p)
+	case *packet.Pingreq:
+		st.send(pingresp) // [v3.1.1 MQTT-3.12.4-1, v5 MQTT-3.12.4-1]
+	case *packet.Disconnect:
+		st.disconnect(p)
+	case *packet.Auth:
+		st.authPacket(p)
+	case *packet.Connect:
+		st.fault(packet.FaultSecondConnect, metrics.CloseFault)
+	default:
+		st.fault(packet.FaultDirection, metrics.CloseFault)
+	}
+}
+
+var pingresp = &packet.Pingresp{}
+
+// send writes a packet to the client, together with those that this message has
+// caused before.
+func (st *stage) send(p packet.Packet) {
+	if s, ok := st.x.LastCast(&st.conn.Client).(*cast.Send); ok {
+		st.x.Join(s, p)
+		return
+	}
+	st.x.Cast(&st.conn.Client, &cast.Send{Version: st.s.version, Packets: []packet.Packet{p}})
+}
+
+// fault ends the connection because the peer breaks a rule: the table of
+// packet.Fault says with which code; 3.1 and 3.1.1 have none, and no CONNACK
+// means no DISCONNECT.
+func (st *stage) fault(f packet.Fault, reason metrics.Close) {
+	st.x.Count(&st.env.Metrics.Faults[f], 1)
+	if e := st.env.Log.Warn(); e.Enabled() {
+		info := f.Info()
+		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", st.s.clientID).Stringer("peer", st.conn.Peer).
+			Str("fault", info.Label).Str("clause", info.Clause).Str("hint", info.Hint).Msg("client breaks the protocol")
+	}
+	st.shut(f.Code(), reason, f.Label())
+}
+
+// shut ends the connection with a reason code.
+func (st *stage) shut(code packet.ReasonCode, reason metrics.Close, detail string) {
+	if st.s.phase == closing {
+		return
+	}
+	var p packet.Packet
+	switch {
+	case st.s.phase == connected && st.s.version == packet.V5:
+		p = &packet.Disconnect{Code: code.For(packet.DISCONNECT)}
+	case st.s.phase != connected && st.s.request != nil:
+		p = &packet.Connack{Code: code.For(packet.CONNACK)} // never a DISCONNECT before a CONNACK [v5 MQTT-3.14.0-1]
+	}
+	st.close(p, reason, detail)
+}
+
+// close ends the connection in order.
+func (st *stage) close(p packet.Packet, reason metrics.Close, detail string) {
+	if st.s.phase == starting {
+		st.s.gone = true // the session manager's answer is still to come
+	}
+	st.s.phase, st.s.reason = closing, reason
+	st.x.Clear(st.connect.Timer())
+	st.x.Cast(&st.conn.Client, &cast.Shutdown{Version: st.s.version, Packet: p, Reason: reason, Detail: detail})
+}
+
+// faulty answers bytes that are not MQTT.
+func (st *stage) faulty(msg *cast.Faulty) {
+	if st.s.phase == closing {
+		return
+	}
+	f := msg.Fault
+	st.x.Count(&st.env.Metrics.Faults[f], 1)
+	info := f.Info()
+	if e := st.env.Log.Warn(); e.Enabled() {
+		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", st.s.clientID).Stringer("peer", st.conn.Peer).
+			Str("fault", info.Label).Str("clause", info.Clause).Str("hint", info.Hint).
+			Str("bytes", hex.EncodeToString(msg.Bytes)).Msg("bytes that are not mqtt")
+	}
+	code, reason := info.Code, metrics.CloseFault
+	if msg.Poison {
+		code, reason = packet.ImplementationSpecificError, metrics.ClosePoison
+	}
+	if st.s.phase == fresh {
+		st.s.version = msg.Version
+		if msg.Level >= uint8(packet.V5) {
+			st.s.version = packet.V5 // [v5 MQTT-3.1.2-2]: answered as one that could understand it
+		}
+		st.close(refusal(msg, code), reason, f.Label())
+		return
+	}
+	st.shut(code, reason, f.Label())
+}
+
+// refusal is the CONNACK for a CONNECT that cannot be parsed; nil where the
+// first packet was none, or its version cannot be told [v5 4.13.1].
+func refusal(msg *cast.Faulty, code packet.ReasonCode) packet.Packet {
+	if msg.Version == 0 && msg.Level == 0 {
+		return nil
+	}
+	return &packet.Connack{Code: code.For(packet.CONNACK)}
+}
+
+// closed is the end of the connection: the session is told, and the actor is
+// done.
+func (st *stage) closed(msg *cast.Closed) {
+	s := st.s
+	if s.phase == starting || s.gone {
+		s.gone, s.phase = true, closing
+		if s.session == nil {
+			s.reason = msg.Reason
+			st.release()
+			return // sessionStarted ends it
+		}
+	}
+	st.detach(msg.Reason)
+	st.release()
+	st.x.End()
+}
+
+// release lets go what was held.
+func (st *stage) release() {
+	for range st.held.Len(st.x) {
+		st.held.Pop(st.x)
+	}
+}
+
+func (st *stage) detach(reason metrics.Close) {
+	s := st.s
+	if s.session == nil || s.detached {
+		return
+	}
+	s.detached = true
+	if s.reason != metrics.CloseUnknown {
+		reason = s.reason
+	}
+	st.x.Cast(s.session, &cast.Detach{Epoch: s.epoch, Reason: reason, KeepWill: s.keepWill, HasExpiry: s.hasExpiry, Expiry: s.newExpiry})
+	st.x.Count(&st.env.Metrics.Connected, -1)
+}
+
+// disconnect is the client's DISCONNECT: 0x00 takes the will away
+// [v3.1.1 MQTT-3.14.4-3, v5 MQTT-3.14.4-3].
+func (st *stage) disconnect(p *packet.Disconnect) {
+	s := st.s
+	if p.Properties.Has(packet.PropSessionExpiry) {
+		if s.expiry == 0 && p.Properties.SessionExpiry != 0 {
+			st.fault(packet.FaultSessionExpiryRaised, metrics.CloseFault)
+			return
+		}
+		s.hasExpiry, s.newExpiry = true, st.capExpiry(p.Properties.SessionExpiry)
+	}
+	reason := metrics.CloseNormal
+	if p.Code == packet.Success {
+		s.keepWill = false
+	} else {
+		reason = metrics.CloseWithWill
+	}
+	st.detach(reason)
+	st.close(nil, reason, "")
+}
+
+// kicked closes the connection on behalf of its session or an operator:
+// {shutdown, conflict | kick}.
+func (st *stage) kicked(msg *cast.Kick) {
+	if msg.Detached {
+		if !st.s.detached {
+			st.x.Count(&st.env.Metrics.Connected, -1)
+		}
+		st.s.detached = true
+	}
+	st.shut(msg.Code, msg.Reason, msg.Code.String())
+}
+
+func (st *stage) timer(t *cell.TimerFired) {
+	switch t.Key {
+	case timerConnect:
+		if st.s.phase != connected && st.s.phase != closing {
+			st.s.request = nil // no answer: there was no CONNECT in time [v3.1.1 3.1, v5 3.1.4]
+			st.close(nil, metrics.CloseConnectTime, "")
+		}
+	case timerRate:
+		st.s.ratePaused = false
+		st.unhold()
+		st.unpause()
+	}
+}
+
+func (st *stage) pause() {
+	if !st.s.paused {
+		st.s.paused = true
+		st.x.Submit(st.conn.Control, &cast.Control{Op: cast.Pause})
+	}
+}
+
+func (st *stage) unpause() {
+	if st.s.paused {
+		st.s.paused = false
+		st.x.Submit(st.conn.Control, &cast.Control{Op: cast.Resume})
+	}
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package protocol
+
+import (
+	"time"
+
+	"emqttd/actors/access/acl"
+	"emqttd/actors/cast"
+	"emqttd/actors/metrics"
+	"emqttd/actors/store"
+	"emqttd/protocol/message"
+	"emqttd/protocol/packet"
+	"emqttd/protocol/topic"
+)
+
+// publish is PUBLISH: checks, then QoS 0 and 1 here, QoS 2 by the session, which
+// holds the awaiting-rel set (as emqttd_session:publish/2 divides them).
+func (st *stage) publish(p *packet.Publish) {
+	st.x.Count(&st.env.Metrics.MessagesReceived[p.QoS], 1)
+	if !st.checkPublish(p) {
+		return
+	}
+	if p.QoS != packet.QoS0 && !st.quota(p) {
+		return
+	}
+	if !st.allowed(acl.Operation{Action: acl.Publish, Topic: string(p.Topic), QoS: p.QoS, Retain: p.Retain}) {
+		st.denied(p)
+		return
+	}
+	st.limitRate(len(p.Topic) + len(p.Payload))
+	if p.QoS == packet.QoS2 {
+		st.flying.Put(st.x, p.ID, struct{}{})
+		st.x.Cast(st.s.session, &cast.Release{Epoch: st.s.epoch, ID: p.ID,
+			Message: message.FromPublish(p, string(p.Topic), st.s.clientID, st.x.Now())})
+		return
+	}
+	st.publish1(p)
+}
+
+// publish1 dispatches a QoS 0 or 1 message; PUBACK follows at once when nobody
+// needs it after a restart, else behind its commit.
+func (st *stage) publish1(p *packet.Publish) {
+	s := st.s
+	if st.pub.Join(st.x, p, s.clientID, func(name string) *message.Message {
+		return message.FromPublish(p, name, s.clientID, st.x.Now())
+	}) {
+		if p.QoS == packet.QoS1 {
+			st.ack(0, p.ID, packet.Success)
+		}
+		return
+	}
+	m := message.FromPublish(p, string(p.Topic), s.clientID, st.x.Now())
+	out := st.pub.Publish(st.x, m, nil, &st.conn.Protocol, s.token+1)
+	if p.QoS == packet.QoS0 {
+		return
+	}
+	code := out.Code
+	if !code.Failed() && out.Matched == 0 {
+		code = packet.NoMatchingSubscribers
+	}
+	tag := uint64(0)
+	if out.Waits {
+		s.token++
+		tag = s.token
+	}
+	if code.Failed() && s.version < packet.V5 {
+		// There is no way to say no: what cannot be kept is not, and counted.
+		code = packet.Success
+	}
+	st.ack(tag, p.ID, code)
+}
+
+// ack queues a PUBACK: they leave in the order of their PUBLISHes
+// [v3.1.1 MQTT-4.6.0-2, v5 MQTT-4.6.0-2].
+func (st *stage) ack(tag uint64, id packet.ID, code packet.ReasonCode) {
+	if tag == 0 && st.acks.Len(st.x) == 0 {
+		st.send(&packet.Ack{Kind: packet.PUBACK, ID: id, Code: code})
+		return
+	}
+	st.acks.Push(st.x, ack{tag, id, code})
+	st.flushAcks()
+}
+
+func (st *stage) flushAcks() {
+	for {
+		a, ok := st.acks.Peek(st.x)
+		if !ok || a.tag > st.s.committed {
+			break
+		}
+		st.acks.Pop(st.x)
+		st.send(&packet.Ack{Kind: packet.PUBACK, ID: a.id, Code: a.code})
+	}
+	if st.s.paused && st.s.phase == connected && !st.s.ratePaused && st.outstanding() < st.env.Limits().ReceiveMaximum {
+		st.unpause()
+	}
+}
+
+// durable goes on with what waited for a commit.
+func (st *stage) durable(msg *store.Committed) {
+	if msg.Err != nil {
+		st.shut(packet.ServerUnavailable, metrics.CloseInternal, msg.Err.Error())
+		return
+	}
+	st.s.committed = max(st.s.committed, msg.Tag)
+	if st.s.phase == connected {
+		st.flushAcks()
+	}
+}
+
+// outstanding is what counts against the client's Receive Maximum: QoS 1 without
+// PUBACK, QoS 2 without PUBCOMP.
+func (st *stage) outstanding() int { return st.acks.Len(st.x) + st.flying.Seen(st.x) }
+
+// quota holds the client to the Receive Maximum [v5 MQTT-3.3.4-7 to -9]; before
+// 5.0, where nobody told it, it is not read until it is below.
+func (st *stage) quota(p *packet.Publish) bool {
+	if p.QoS == packet.QoS2 {
+		if _, again := st.flying.Get(st.x, p.ID); again {
+			return true
+		}
+	}
+	if st.outstanding() < st.env.Limits().ReceiveMaximum {
+		return true
+	}
+	if st.s.version == packet.V5 {
+		st.fault(packet.FaultReceiveMaximum, metrics.CloseFault)
+		return false
+	}
+	st.pause()
+	return true
+}
+
+// checkPublish holds a PUBLISH to the rules; it ends the connection where one is
+// broken.
+func (st *stage) checkPublish(p *packet.Publish) bool {
+	lim := st.env.Limits()
+	if f := st.resolveAlias(p, lim); f != packet.FaultNone {
+		st.fault(f, metrics.CloseFault)
+		return false
+	}
+	if topic.ValidName(p.Topic, lim.Topics) != nil {
+		st.fault(packet.FaultTopicName, metrics.CloseFault)
+		return false
+	}
+	if uint8(p.QoS) > lim.MaxQoS {
+		st.shut(packet.QoSNotSupported, metrics.CloseFault, "qos above the maximum")
+		return false
+	}
+	if p.Retain && !lim.Retain {
+		st.shut(packet.RetainNotSupported, metrics.CloseFault, "retain is not available")
+		return false
+	}
+	if p.Properties == nil {
+		return true
+	}
+	switch {
+	case st.tooMuch(p.Properties).Failed():
+		st.shut(packet.QuotaExceeded, metrics.CloseFault, "too many or too large properties")
+		return false
+	case p.Properties.Has(packet.PropResponseTopic) && topic.HasWildcard(p.Properties.ResponseTopic):
+		st.fault(packet.FaultResponseTopicWildcard, metrics.CloseFault)
+		return false
+	case p.Properties.Has(packet.PropPayloadFormat) && p.Properties.PayloadFormat == 1 && !packet.ValidText(p.Payload):
+		return st.badPayload(p)
+	}
+	return true
+}
+
+// badPayload answers a payload that is not the text it says it is
+// [v5 3.3.2.3.2].
+func (st *stage) badPayload(p *packet.Publish) bool {
+	if p.QoS == packet.QoS0 {
+		st.fault(packet.FaultPayloadFormat, metrics.CloseFault)
+		return false
+	}
+	st.x.Count(&st.env.Metrics.Faults[packet.FaultPayloadFormat], 1)
+	st.reject(p, packet.PayloadFormatInvalid)
+	return false
+}
+
+// resolveAlias puts the topic in the place of its alias [v5 MQTT-3.3.2-8 -9, 3.3.2.3.4].
+func (st *stage) resolveAlias(p *packet.Publish, lim *cast.Limits) packet.Fault {
+	if !p.Properties.Has(packet.PropTopicAlias) {
+		return packet.FaultNone
+	}
+	alias := p.Properties.TopicAlias
+	if alias == 0 || int(alias) > lim.AliasIn {
+		return packet.FaultTopicAlias
+	}
+	if len(p.Topic) > 0 {
+		if topic.ValidName(p.Topic, lim.Topics) != nil {
+			return packet.FaultTopicName
+		}
+		st.aliases.Put(st.x, alias, string(p.Topic))
+		return packet.FaultNone
+	}
+	name, ok := st.aliases.Get(st.x, alias)
+	if !ok {
+		return packet.FaultTopicAlias
+	}
+	p.Topic = []byte(name)
+	return packet.FaultNone
+}
+
+func (st *stage) allowed(op acl.Operation) bool {
+	return st.gate.Rules == nil || st.gate.Rules.Check(&st.s.subject, op).Allowed()
+}
+
+// denied answers what the rules do not allow. Before 5.0 the message is
+// acknowledged and dropped [v3.1.1 MQTT-3.3.5-2]: a client that got no answer
+// would send it for ever.
+func (st *stage) denied(p *packet.Publish) {
+	st.x.Count(&st.env.Metrics.Dropped[metrics.DropDenied], 1)
+	if e := st.env.Log.Info(); e.Enabled() {
+		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", st.s.clientID).Bytes("topic", p.Topic).Msg("publish denied")
+	}
+	st.reject(p, packet.NotAuthorized)
+}
+
+func (st *stage) reject(p *packet.Publish, code packet.ReasonCode) {
+	if st.s.version < packet.V5 {
+		code = packet.Success
+	}
+	switch p.QoS {
+	case packet.QoS1:
+		st.ack(0, p.ID, code)
+	case packet.QoS2:
+		st.send(&packet.Ack{Kind: packet.PUBREC, ID: p.ID, Code: code})
+	}
+}
+
+// acked takes the acknowledgements of a client: those of deliveries go to the
+// session, PUBREL too.
+func (st *stage) acked(p *packet.Ack) {
+	switch p.Kind {
+	case packet.PUBREL:
+		st.x.Cast(st.s.session, &cast.Release{Epoch: st.s.epoch, ID: p.ID, Code: p.Code})
+	default:
+		st.x.Cast(st.s.session, &cast.Acked{Epoch: st.s.epoch, Kind: p.Kind, ID: p.ID, Code: p.Code})
+	}
+}
+
+// answer sends what the session has decided, and frees what the packet held of
+// the receive maximum.
+func (st *stage) answer(msg *cast.Answer) {
+	if msg.Epoch != st.s.epoch || st.s.phase != connected {
+		return
+	}
+	if a, ok := msg.Packet.(*packet.Ack); ok && (a.Kind == packet.PUBCOMP || a.Kind == packet.PUBREC && a.Code.Failed()) {
+		st.flying.Delete(st.x, a.ID)
+	}
+	st.send(msg.Packet)
+	st.flushAcks()
+}
+
+// bucket is a token bucket that may go below zero: what was read is taken, and
+// the connection is not read until the debt is paid.
+type bucket struct {
+	tokens float64
+	at     int64
+}
+
+// take removes n tokens and is how long to wait for the next ones.
+func (b *bucket) take(now int64, n, rate, burst float64) time.Duration {
+	if rate <= 0 {
+		return 0
+	}
+	if burst <= 0 {
+		burst = rate
+	}
+	if b.at == 0 {
+		b.tokens = burst
+	} else {
+		b.tokens = min(burst, b.tokens+rate*float64(now-b.at)/float64(time.Second))
+	}
+	b.at = now
+	b.tokens -= n
+	if b.tokens >= 0 {
+		return 0
+	}
+	return time.Duration(-b.tokens / rate * float64(time.Second))
+}
+
+// limitRate charges the client's buckets and stops reading it when one is
+// empty.
+func (st *stage) limitRate(size int) {
+	lim := st.env.Limits()
+	if lim.RateMessages == 0 && lim.RateBytes == 0 {
+		return
+	}
+	wait := max(st.s.rate.take(st.x.Now(), 1, float64(lim.RateMessages), float64(lim.RateMessagesBurst)),
+		st.s.rateBytes.take(st.x.Now(), float64(size), float64(lim.RateBytes), float64(lim.RateBytesBurst)))
+	if wait > 0 && !st.s.ratePaused {
+		st.s.ratePaused = true
+		st.pause()
+		st.x.Arm(st.resume.Timer(), st.x.Now()+int64(wait))
+	}
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package router
+
+import (
+	"math"
+	"slices"
+	"sync"
+
+	"emqttd/actors/cast"
+	"emqttd/protocol/message"
+	"emqttd/protocol/packet"
+	"emqttd/supervisor/cell"
+)
+
+// Fanout is a match list with the run of messages that goes to it: one effect
+// (cell.Fanout), which messages to the same topic can join before it is
+// performed (cell.Joinable).
+type Fanout struct {
+	table    *Table
+	strategy string
+	steps    int
+	from     string
+	topic    string
+	// Fresh: match again if the table has changed since, when the effect is
+	// performed. A retained message is put into the retained index first and
+	// matched after, so that a subscription that became effective in between gets
+	// it once.
+	fresh    bool
+	version  uint64
+	subs     []*cast.Subscription
+	refs     []*cast.ShareRef // as long as subs when there is one
+	msgs     []*message.Message
+	Durable  bool // a session that outlives its connection is among the targets
+	Complete bool // the match came to its end within its steps
+}
+
+var fanouts = sync.Pool{New: func() any { return new(Fanout) }}
+
+// Options of a match.
+type Options struct {
+	From     string // client id of the publisher
+	Strategy string // of shared groups
+	Steps    int    // nodes visited at most
+	Fresh    bool
+}
+
+// Match finds who gets messages on the topic.
+func (t *Table) Match(name string, o Options) *Fanout {
+	f := fanouts.Get().(*Fanout)
+	f.table, f.topic, f.from, f.strategy, f.steps, f.fresh = t, name, o.From, o.Strategy, o.Steps, o.Fresh
+	f.match()
+	return f
+}
+
+var entries = sync.Pool{New: func() any { s := make([]*entry, 0, 16); return &s }}
+
+func (f *Fanout) match() {
+	f.subs, f.refs, f.Durable = f.subs[:0], f.refs[:0], false
+	f.version = f.table.version.Load()
+	buf := entries.Get().(*[]*entry)
+	var found []*entry
+	found, f.Complete = f.table.trie.Match((*buf)[:0], []byte(f.topic), f.steps)
+	for _, e := range found {
+		e.plain.Load().each(f.add)
+	}
+	if len(found) > 1 && len(f.subs) > 1 {
+		f.merge()
+	}
+	for _, e := range found {
+		if groups := e.groups.Load(); groups != nil {
+			f.share(*groups)
+		}
+	}
+	clear(found)
+	*buf = found
+	entries.Put(buf)
+}
+
+func (f *Fanout) add(s *cast.Subscription) {
+	if s.NoLocal && s.ClientID == f.from {
+		return // [v5 MQTT-3.8.3-3]
+	}
+	f.subs = append(f.subs, s)
+	if s.Durable {
+		f.Durable = true
+	}
+}
+
+// share chooses one member of each group. The choice is made once per run.
+func (f *Fanout) share(groups []*group) {
+	for _, g := range groups {
+		s := g.choose(f.strategy, f.from, f.topic, nil)
+		if s == nil {
+			continue
+		}
+		for len(f.refs) < len(f.subs) {
+			f.refs = append(f.refs, nil)
+		}
+		f.subs = append(f.subs, s)
+		f.refs = append(f.refs, g.ref)
+		if s.Durable {
+			f.Durable = true
+		}
+	}
+}
+
+// merge makes one subscription of several of the same session: the highest QoS,
+// all identifiers [v3.1.1 MQTT-3.3.5-1, v5 MQTT-3.3.4-2 -4].
+func (f *Fanout) merge() {
+	slices.SortStableFunc(f.subs, func(a, b *cast.Subscription) int {
+		switch {
+		case a.Session == b.Session:
+			return 0
+		case a.Session.Serial() < b.Session.Serial():
+			return -1
+		}
+		return 1
+	})
+	out := f.subs[:0]
+	for i := 0; i < len(f.subs); {
+		j := i + 1
+		for j < len(f.subs) && f.subs[j].Session == f.subs[i].Session {
+			j++
+		}
+		if j == i+1 {
+			out = append(out, f.subs[i])
+		} else {
+			out = append(out, merged(f.subs[i:j]))
+		}
+		i = j
+	}
+	clear(f.subs[len(out):])
+	f.subs = out
+}
+
+func merged(subs []*cast.Subscription) *cast.Subscription {
+	first := subs[0]
+	m := &cast.Subscription{Session: first.Session, Number: first.Number, ClientID: first.ClientID, Filter: first.Filter,
+		Durable: first.Durable, Lookup: true}
+	start := uint64(math.MaxUint64)
+	for _, s := range subs {
+		m.QoS = max(m.QoS, s.QoS)
+		m.AsPub = m.AsPub || s.AsPub
+		m.Lookup = m.Lookup && s.Lookup // live unless every one looks it up
+		start = min(start, s.Start.Load())
+		m.SubIDs = append(m.SubIDs, s.SubIDs...)
+	}
+	m.Start.Store(start)
+	return m
+}
+
+// Same reports whether a message from the same publisher to topic can join.
+func (f *Fanout) Same(name []byte) bool {
+	return !f.fresh && f.topic == string(name) && len(f.refs) == 0 && f.version == f.table.version.Load()
+}
+
+// Topic is the topic of the run.
+func (f *Fanout) Topic() string { return f.topic }
+
+// Targets is the number of subscriptions found.
+func (f *Fanout) Targets() int { return len(f.subs) }
+
+// First is called by the decision that made the match, with the message.
+func (f *Fanout) First(m *message.Message) *Fanout {
+	f.msgs = append(make([]*message.Message, 0, 4), m)
+	return f
+}
+
+// Join implements cell.Joinable.
+func (f *Fanout) Join(m any) { f.msgs = append(f.msgs, m.(*message.Message)) }
+
+// Len implements cell.Fanout.
+func (f *Fanout) Len() int {
+	if f.fresh && f.version != f.table.version.Load() {
+		f.match()
+	}
+	return len(f.subs)
+}
+
+// At implements cell.Fanout.
+func (f *Fanout) At(i int) (*cell.Cell, cell.Message) {
+	d := cast.NewDispatch()
+	d.Messages, d.Sub, d.Share = f.msgs, f.subs[i], nil
+	if i < len(f.refs) {
+		d.Share = f.refs[i]
+	}
+	return d.Sub.Session, d
+}
+
+// Done implements cell.Fanout.
+func (f *Fanout) Done() {
+	clear(f.subs)
+	clear(f.refs)
+	*f = Fanout{subs: f.subs[:0], refs: f.refs[:0]}
+	fanouts.Put(f)
+}
+
+// DurableSessions appends the numbers of the sessions that must find a message
+// of the given QoS after a restart.
+func (f *Fanout) DurableSessions(dst []uint64, qos packet.QoS) []uint64 {
+	if !f.Durable || qos == packet.QoS0 {
+		return dst
+	}
+	for _, s := range f.subs {
+		if s.Durable && s.QoS > packet.QoS0 {
+			dst = append(dst, s.Number)
+		}
+	}
+	return dst
+}
+
+// Discard takes back a fan-out that was not used.
+func (f *Fanout) Discard() { f.Done() }

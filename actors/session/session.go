@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package session is one client's session: its subscriptions, what is on the way
+// to it and waits for it, the QoS 2 messages it has sent and not released, and
+// its will. It is emqttd_session, one actor per client id, which outlives
+// connections.
+//
+//	publisher ─ Dispatch → queue ─ window → inflight ─ Deliver → ws_client
+//	                                          ↑ PUBACK, PUBREC, PUBCOMP
+//	client ─ PUBLISH QoS 2 → awaiting_rel ─ dispatch once, PUBREC, PUBREL → PUBCOMP
+//
+// Supervised by session_sup (simple_one_for_one). A crash loses nothing: all of
+// this is the cell's. In emqttd a session's crash took its client's connection
+// without its will, and left the client id locked out; here one actor, the
+// session manager, decides who owns the client id, and the session ends only
+// when it says so.
+//
+// The will is the session's and not the connection's, since the session knows
+// whether the client came back before its delay was over.
+package session
+
+import (
+	"github.com/rs/zerolog"
+
+	"emqttd/actors/cast"
+	"emqttd/actors/metrics"
+	"emqttd/actors/store"
+	"emqttd/protocol/message"
+	"emqttd/protocol/packet"
+	"emqttd/supervisor/cell"
+)
+
+// Session is the memory of one session.
+type Session struct {
+	pub      *Publisher
+	cell     *cell.Cell
+	clientID string
+	number   uint64
+
+	state    state
+	subs     cell.Map[string, *subscription]     // by filter as written
+	inflight cell.Map[packet.ID, flight]         // broker -> client, QoS 1 and 2, until acknowledged
+	queue    cell.Queue[item]                    // broker -> client, waiting for window or connection
+	await    cell.Map[packet.ID, struct{}]       // client -> broker, QoS 2, until PUBREL
+	answers  cell.Queue[answer]                  // PUBREC and PUBCOMP in the order of what they answer
+	asked    cell.Map[uint64, *pendingSubscribe] // SUBSCRIBE and UNSUBSCRIBE whose routes are not effective yet
+	waiting  cell.Map[uint64, committing]        // by tag of the commit
+	lookups  cell.Queue[lookup]                  // retained messages to be looked up
+	early    cell.Map[uint64, struct{}]          // positions that came live before their lookup's bound was known
+
+	member                 cast.Member // in all its shared groups
+	willTimer, expiryTimer cell.TimerFired
+}
+
+const (
+	timerWill uint8 = iota
+	timerExpiry
+)
+
+// state is what changes with nearly every message.
+type state struct {
+	conn       *cast.Conn // nil: no connection
+	epoch      uint64
+	ready      bool // the CONNACK has left, deliveries may
+	username   string
+	version    packet.Version
+	expiry     uint32 // seconds; 0: ends with the connection
+	window     int    // in flight at most: ours and the client's Receive Maximum
+	maxPacket  uint32 // the client's; 0: none
+	will       *packet.Will
+	willDelay  uint32
+	gone       int64 // when the connection was lost
+	nextID     packet.ID
+	sent       uint64 // order of the inflight
+	queued     int    // bytes in queue
+	token      uint64 // of commits and routes
+	committed  uint64 // highest tag that is durable
+	congested  bool   // Drained will come
+	looking    bool   // a Match is under way
+	present    bool   // the session existed before the connection
+	kept       bool   // the store has a record of it
+	over       bool   // Expired was sent
+	destroyed  bool
+	destroying int // routes that are still to go
+}
+
+var slot = cell.NewSlot[state]()
+
+// subscription is a subscription and what SUBSCRIBE said that the routing table
+// need not know.
+type subscription struct {
+	*cast.Subscription
+	match string // what is matched: of a shared one, the inner filter
+	group string
+}
+
+// item is a message that waits.
+type item struct {
+	msg    *message.Message
+	qos    packet.QoS
+	retain bool
+	subIDs []uint32
+	share  *cast.ShareRef
+}
+
+// flight is a message that was sent and is not done.
+type flight struct {
+	item
+	order    uint64
+	released bool   // PUBREC came: PUBREL was or will be sent
+	tag      uint64 // commit that must be durable before it may be sent
+	epoch    uint64 // of the connection it was sent on last
+}
+
+// answer is an acknowledgement that waits for its commit.
+type answer struct {
+	tag uint64 // 0: for none
+	pkt packet.Packet
+}
+
+// committing is what follows a commit.
+type committing struct {
+	kind commitKind
+	id   packet.ID
+}
+
+type commitKind uint8
+
+const (
+	thenAnswer  commitKind = iota // flush answers
+	thenDeliver                   // inflight id
+	thenRelease                   // PUBREL for id
+	thenRouted                    // one more part of a SUBSCRIBE is done; the token is in id's stead
+	thenStarted                   // SessionStarted
+)
+
+// New makes the session of a client id, whose actor is not started yet.
+func New(kind *cell.Kind, pub *Publisher, clientID string, conn *cast.Conn) *Session {
+	s := &Session{pub: pub, clientID: clientID}
+	s.cell = cell.New(kind, "session/"+clientID, conn.Loop.Group(), s)
+	s.number = s.cell.Serial()
+	cell.InitTimer(&s.willTimer, s.cell, timerWill)
+	cell.InitTimer(&s.expiryTimer, s.cell, timerExpiry)
+	return s
+}
+
+// Cell is the session's cell.
+func (s *Session) Cell() *cell.Cell { return s.cell }
+
+// Kind makes the actor kind of sessions.
+func Kind(env *cast.Env) *cell.Kind {
+	return &cell.Kind{Name: "session", Module: "emqttd_session",
+		New: func(c *cell.Cell) cell.Stage { return &stage{Session: c.Owner().(*Session), env: env, log: env.Log} },
+		Lost: func(m cell.Message) {
+			if d, ok := m.(*cast.Dispatch); ok {
+				env.Metrics.Dropped[metrics.DropSessionEnded].Add(int64(len(d.Messages)))
+			}
+		}}
+}
+
+// Crashed implements cell.Owner.
+func (s *Session) Crashed(*cell.Crash) {}
+
+// Abort implements cell.Owner: not even the answer to poison could be decided.
+// The connection is closed; the session and its messages stay.
+func (s *Session) Abort(_ *cell.Cell, _ *cell.Crash) {
+	if c := s.state.conn; c != nil {
+		c.Protocol.Push(&cast.Kick{Code: packet.ImplementationSpecificError, Reason: metrics.ClosePoison})
+	}
+}
+
+// stage is one incarnation. What it holds besides the Session is of the message
+// in work.
+type stage struct {
+	*Session
+	env *cast.Env
+	log zerolog.Logger
+	x   *cell.Context
+	s   *state // the copy that this decision changes
+	out *cast.Deliver
+	ops []store.Op // lazy ones of this decision
+}
+
+// Receive implements cell.Stage.
+func (st *stage) Receive(ctx *cell.Context) {
+	st.x, st.s, st.out, st.ops = ctx, slot.Edit(ctx, &st.state), nil, nil
+	switch msg := ctx.Message().(type) {
+	case *cast.Dispatch:
+		st.dispatch(msg)
+	case *cast.Acked:
+		st.acked(msg)
+	case *cast.Release:
+		st.release(msg)
+	case *store.Committed:
+		st.committedTag(msg)
+	case *cast.Drained:
+		st.s.congested = false
+	case *cast.Subscribe:
+		st.subscribe(msg)
+	case *cast.Unsubscribe:
+		st.unsubscribe(msg)
+	case *cast.Routed:
+		st.routed(msg)
+	case *cast.Matched:
+		st.matched(msg)
+	case *cast.Attach:
+		st.attach(msg)
+	case *cast.Ready:
+		st.ready(msg)
+	case *cast.Detach:
+		st.detach(msg)
+	case *cast.Destroy:
+		st.destroy(msg)
+	case *cell.TimerFired:
+		st.timer(msg)
+	case *cell.Poison:
+		st.poison(msg)
+	case *cell.Skip:
+	default:
+		st.log.Warn().Str("actor", ctx.Self().Name()).Type("message", msg).Msg("unexpected message")
+	}
+	st.fill()
+	st.flush()
+}
+
+// flush hands on what the decision has gathered.
+func (st *stage) flush() {
+	if st.out != nil {
+		st.x.Cast(&st.s.conn.Client, st.out)
+	}
+	if len(st.ops) > 0 {
+		st.x.Submit(st.pub.Log, &store.Commit{Ops: st.ops})
+	}
+}
+
+// durable reports whether the session outlives its connection, and so whether
+// what happens to it is written.
+func (st *stage) durable() bool { return st.s.expiry > 0 }
+
+// tag is a new tag, for a commit or a request.
+func (st *stage) tag() uint64 {
+	st.s.token++
+	return st.s.token
+}
+
+// commit submits ops and notes what follows when they are durable.
+func (st *stage) commit(then committing, ops ...store.Op) uint64 {
+	tag := st.tag()
+	st.waiting.Put(st.x, tag, then)
+	st.x.Submit(st.pub.Log, &store.Commit{Ops: ops, Reply: st.cell, Tag: tag})
+	return tag
+}
+
+// lazily writes op with the next batch, if the session is durable.
+func (st *stage) lazily(op store.Op) {
+	if st.durable() {
+		op.Session = st.number
+		st.ops = append(st.ops, op)
+	}
+}
+
+// committedTag goes on with what waited for a commit.
+func (st *stage) committedTag(msg *store.Committed) {
+	then, ok := st.waiting.Get(st.x, msg.Tag)
+	if !ok {
+		return
+	}
+	st.waiting.Delete(st.x, msg.Tag)
+	if msg.Err != nil {
+		st.kick(packet.ServerUnavailable, metrics.CloseInternal)
+		return
+	}
+	st.s.committed = max(st.s.committed, msg.Tag)
+	switch then.kind {
+	case thenAnswer:
+		st.flushAnswers()
+	case thenDeliver:
+		st.resend(then.id, false)
+	case thenRelease:
+		if f, ok := st.inflight.Get(st.x, then.id); ok && f.released && st.live() {
+			st.deliver().Release = append(st.deliver().Release, then.id)
+		}
+	case thenRouted:
+		st.part(msg.Tag)
+	case thenStarted:
+		st.started(then.id == 1)
+	}
+}
+
+// live reports whether there is a connection that deliveries may go to.
+func (st *stage) live() bool { return st.s.conn != nil && st.s.ready }
+
+// deliver is the Deliver of this decision.
+func (st *stage) deliver() *cast.Deliver {
+	if st.out == nil {
+		st.out = &cast.Deliver{Epoch: st.s.epoch}
+	}
+	return st.out
+}
+
+// kick closes the connection, if there is one; its Detach follows.
+func (st *stage) kick(code packet.ReasonCode, reason metrics.Close) {
+	if st.s.conn != nil {
+		st.x.Cast(&st.s.conn.Protocol, &cast.Kick{Code: code, Reason: reason})
+	}
+}
+
+func (st *stage) drop(why metrics.Drop, n int) {
+	st.x.Count(&st.env.Metrics.Dropped[why], int64(n))
+}

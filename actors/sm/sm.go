@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sm decides who owns a client id. It is emqttd_sm, one actor of a pool
+// hashed by client id: whatever happens to one client id is decided by one actor,
+// one thing after the other.
+//
+// Each connection that takes the id gets a higher epoch; nobody waits for the
+// connection before, whose late messages carry an epoch that its session no
+// longer answers to. A session ends only when this actor says so, so that an id
+// can never be bound to a session that is on its way out (emqttd locked such
+// clients out until they asked for a clean session).
+//
+// Supervised by emqttd_sm_pool_sup, one_for_one, 10 restarts an hour. A crash
+// loses nothing: the table is the cell's.
+package sm
+
+import (
+	"sync/atomic"
+
+	"github.com/rs/zerolog"
+
+	"emqttd/actors/cast"
+	"emqttd/actors/metrics"
+	"emqttd/actors/session"
+	"emqttd/protocol/packet"
+	"emqttd/supervisor"
+	"emqttd/supervisor/cell"
+	"emqttd/supervisor/mailbox"
+)
+
+// Memory is the table of one worker.
+type Memory struct {
+	env      *cast.Env
+	pub      *session.Publisher
+	sessions *cell.Kind
+	epochs   *atomic.Uint64
+	table    cell.Map[string, owner]
+}
+
+// owner is the session of a client id and the epoch of its newest connection.
+type owner struct {
+	session *cell.Cell
+	epoch   uint64
+}
+
+// NewMemory makes the memory of a worker. Epochs are shared by the pool: boot
+// number and counter.
+func NewMemory(env *cast.Env, pub *session.Publisher, sessions *cell.Kind, epochs *atomic.Uint64) *Memory {
+	return &Memory{env: env, pub: pub, sessions: sessions, epochs: epochs}
+}
+
+// Len is the number of sessions of the worker.
+func (m *Memory) Len() int { return m.table.Len() }
+
+// Kind makes the actor kind of one worker.
+func Kind(m *Memory) *cell.Kind {
+	return &cell.Kind{Name: "sm", Module: "emqttd_sm", New: func(*cell.Cell) cell.Stage {
+		return &manager{Memory: m, log: m.env.Log}
+	}}
+}
+
+type kick struct {
+	mailbox.Link
+	clientID string
+}
+
+// Kick ends the connection and the session of a client id, by an operator.
+func Kick(env *cast.Env, clientID string) { env.Pick(env.SM, clientID).Push(&kick{clientID: clientID}) }
+
+type manager struct {
+	*Memory
+	log zerolog.Logger
+}
+
+// Receive implements cell.Stage.
+func (m *manager) Receive(ctx *cell.Context) {
+	switch msg := ctx.Message().(type) {
+	case *cast.StartSession:
+		ctx.Keep()
+		m.start(ctx, msg)
+	case *cast.Expired:
+		m.expired(ctx, msg)
+	case *kick:
+		m.kick(ctx, msg.clientID)
+	case *cell.Poison:
+		if s, ok := msg.Message.(*cast.StartSession); ok {
+			ctx.Cast(&s.Conn.Protocol, &cast.SessionStarted{Code: packet.ImplementationSpecificError})
+		}
+	case *cell.Skip:
+	default:
+		m.log.Warn().Str("actor", ctx.Self().Name()).Type("message", msg).Msg("unexpected message")
+	}
+}
+
+// start resumes the session of the client id or makes one: {start_session,
+// {CleanSess, ClientId, ClientPid}}.
+func (m *manager) start(ctx *cell.Context, msg *cast.StartSession) {
+	o, had := m.table.Get(ctx, msg.ClientID)
+	epoch := m.epochs.Add(1)
+	if had && msg.CleanStart {
+		ctx.Cast(o.session, &cast.Destroy{Reason: metrics.CloseTakeover})
+		had = false
+	} else if !had && m.env.Metrics.Sessions.Load() >= int64(m.env.Limits().MaxSessions) {
+		ctx.Cast(&msg.Conn.Protocol, &cast.SessionStarted{Code: packet.QuotaExceeded})
+		return
+	}
+	if !had {
+		s := session.New(m.sessions, m.pub, msg.ClientID, msg.Conn)
+		o = owner{session: s.Cell()}
+		ctx.Cast(m.env.SessionSup[msg.Conn.LoopIndex], supervisor.Start(o.session))
+		ctx.Count(&m.env.Metrics.Sessions, 1)
+	}
+	o.epoch = epoch
+	m.table.Put(ctx, msg.ClientID, o)
+	ctx.Cast(o.session, &cast.Attach{Start: msg, Epoch: epoch})
+}
+
+// expired ends a session whose time is over, unless a connection has taken it
+// up since.
+func (m *manager) expired(ctx *cell.Context, msg *cast.Expired) {
+	o, ok := m.table.Get(ctx, msg.ClientID)
+	if !ok || o.session != msg.Session || o.epoch != msg.Epoch {
+		return
+	}
+	m.table.Delete(ctx, msg.ClientID)
+	ctx.Cast(o.session, &cast.Destroy{Reason: metrics.CloseNormal})
+}
+
+func (m *manager) kick(ctx *cell.Context, clientID string) {
+	if o, ok := m.table.Get(ctx, clientID); ok {
+		m.table.Delete(ctx, clientID)
+		ctx.Cast(o.session, &cast.Destroy{Reason: metrics.CloseKicked})
+	}
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package store makes durable what an acknowledgement promises. emqttd kept its
+// sessions and queues in process memory; here a commit is a message, its answer
+// comes when it is durable, and nothing blocks in between.
+//
+// Three parts: the Log gives each message its position at acceptance, as an act
+// of the trusted core that any actor's effect may do; the store actor groups
+// what was accepted and hands it to the Engine; the Engine (memory, or a durable
+// one) makes a group durable and says so. Handle and queue of commits live in
+// the cell, so a crash of the actor goes on with both.
+//
+// Supervised one_for_one, permanent.
+package store
+
+import (
+	"emqttd/protocol/message"
+	"emqttd/protocol/packet"
+	"emqttd/supervisor/cell"
+	"emqttd/supervisor/mailbox"
+)
+
+// Commit is one unit that becomes durable as a whole, in the order of
+// acceptance.
+type Commit struct {
+	mailbox.Link
+	Ops []Op
+	// Reply gets Committed when the commit is durable; nil: nobody waits, and the
+	// commit may ride with the next one (lazy).
+	Reply *cell.Cell
+	Tag   uint64
+}
+
+// Committed answers a Commit: it is durable, or Err says why it never will be;
+// then nothing it holds may be acknowledged.
+type Committed struct {
+	mailbox.Link
+	Tag uint64
+	Err error
+}
+
+// OpKind is what an Op does.
+type OpKind uint8
+
+const (
+	PutSession  OpKind = iota // Session, Record
+	EndSession                // Session: with all it has
+	Append                    // Message for Sessions
+	Retain                    // Message, by its topic; an empty payload deletes
+	AddAwait                  // Session, ID
+	DelAwait                  // Session, ID
+	PutInflight               // Session, ID, Message, Phase
+	DelInflight               // Session, ID, Message
+	Discard                   // Session, Message: dropped from the queue
+	PutFilter                 // Session, Filter
+	DelFilter                 // Session, Filter
+)
+
+// Op is one change.
+type Op struct {
+	Kind     OpKind
+	Session  uint64 // number of the session, unique for ever
+	ID       packet.ID
+	Message  *message.Message
+	Sessions []uint64 // that get the message
+	Phase    Phase
+	Record   *Record
+	Filter   *Filter
+}
+
+// Phase is how far an outgoing QoS 1 or 2 message has come.
+type Phase uint8
+
+const (
+	Sent     Phase = iota // PUBLISH may have left
+	Released              // PUBREC came: PUBREL may have left
+)
+
+// Record is what a session is, besides its subscriptions and messages.
+type Record struct {
+	ClientID     string
+	Username     string
+	Epoch        uint64
+	Version      packet.Version
+	Expiry       uint32 // seconds after the disconnect; 0xFFFFFFFF: never
+	Disconnected int64  // nanoseconds since the Unix epoch; 0: connected
+	Will         *message.Message
+	WillDelay    uint32
+}
+
+// Filter is a subscription with its options.
+type Filter struct {
+	Text           string
+	QoS            packet.QoS
+	NoLocal        bool
+	AsPub          bool
+	RetainHandling uint8
+	SubID          uint32
+}
+
+// Stored is a session as the engine gives it back.
+type Stored struct {
+	Session  uint64
+	Record   Record
+	Filters  []Filter
+	Queue    []*message.Message // not sent yet, in order
+	Inflight []Inflight         // in the order in which they were sent
+	Await    []packet.ID
+}
+
+// Inflight is one message sent and not done.
+type Inflight struct {
+	ID      packet.ID
+	Message *message.Message
+	Phase   Phase
+}
+
+// Engine makes groups of commits durable.
+type Engine interface {
+	// Write makes group durable, in order, and then calls done, from any
+	// goroutine, exactly once. It does not block. After an error nothing more is
+	// written.
+	Write(group []*Commit, done func(error))
+	// Sessions calls yield for every session, in the order of their numbers.
+	Sessions(yield func(Stored) bool) error
+	// Retained calls yield for every retained message, in the order of topics.
+	Retained(yield func(*message.Message) bool) error
+	// Last is the highest position that was ever stored.
+	Last() uint64
+	// Close ends the engine; what was not answered is not durable.
+	Close() error
+}

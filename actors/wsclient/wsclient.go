@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package wsclient is the connection's client actor: what goes out to the
+// socket goes through it, and what comes in passes it on the way to the protocol
+// actor. It is emqttd_ws_client, and emqttd_client for TCP and TLS: after the
+// upgrade a WebSocket message and a TCP segment are both a chunk of bytes, so one
+// actor serves all transports.
+//
+// Only this actor appends to the out-buffer, whole packets. It keeps the topic
+// aliases towards the client and watches the keep alive.
+//
+// Supervised by client_sup of its event loop (simple_one_for_one). A crash loses
+// nothing: what is in the out-buffer is the loop's, what is decided and not yet
+// appended is in the cell. In emqttd a crash of the ws_loop process took this one
+// along through its link, without the will.
+package wsclient
+
+import (
+	"time"
+
+	"emqttd/actors/cast"
+	"emqttd/actors/metrics"
+	"emqttd/actors/session"
+	"emqttd/protocol/packet"
+	"emqttd/protocol/serializer"
+	"emqttd/supervisor/cell"
+	"emqttd/supervisor/group"
+)
+
+// Memory is what the client actor of one connection knows.
+type Memory struct {
+	conn      *cast.Conn
+	state     state
+	aliases   cell.Map[string, uint16] // broker -> client [v5 3.3.2.3.4]; len <= aliasMax
+	keepAlive cell.TimerFired
+}
+
+type state struct {
+	version   packet.Version
+	keepAlive time.Duration // 0: not watched
+	maxPacket uint32
+	aliasMax  uint16
+	clientID  string
+	session   *cell.Cell
+	closing   bool // a Shutdown was performed: nothing more is written
+}
+
+var slot = cell.NewSlot[state]()
+
+// Init gives a connection its client actor.
+func Init(kind *cell.Kind, conn *cast.Conn, owner cell.Owner, g *group.Group) {
+	m := &Memory{conn: conn}
+	cell.Init(&conn.Client, kind, conn.Name+"/client", g, owner)
+	cell.InitTimer(&m.keepAlive, &conn.Client, 0)
+	conn.ClientMemory = m
+}
+
+// Kind makes the actor kind.
+func Kind(env *cast.Env) *cell.Kind {
+	return &cell.Kind{Name: "ws_client", Module: "emqttd_ws_client", New: func(c *cell.Cell) cell.Stage {
+		return &client{Memory: cast.ConnOf(c).ClientMemory.(*Memory), env: env}
+	}}
+}
+
+type client struct {
+	*Memory
+	env *cast.Env
+}
+
+// Receive implements cell.Stage.
+func (c *client) Receive(ctx *cell.Context) {
+	switch msg := ctx.Message().(type) {
+	case *cast.Received:
+		c.received(ctx, msg)
+	case *cast.Deliver:
+		c.deliver(ctx, msg)
+	case *cast.Send:
+		c.send(ctx, msg.Version, msg.Packets)
+	case *cast.Connected:
+		c.connected(ctx, msg)
+	case *cast.Shutdown:
+		c.shutdown(ctx, msg)
+	case *cast.Drained:
+		if s := c.state.session; s != nil {
+			ctx.Cast(s, &cast.Drained{})
+		}
+	case *cell.TimerFired:
+		c.watch(ctx)
+	case *cast.Faulty:
+		ctx.Keep()
+		ctx.Cast(&c.conn.Protocol, msg)
+	case *cast.Closed:
+		ctx.Keep()
+		ctx.Clear(c.keepAlive.Timer())
+		ctx.Cast(&c.conn.Protocol, msg)
+		ctx.End()
+	case *cell.Poison:
+		c.poison(ctx, msg)
+	case *cell.Skip:
+	default:
+		c.env.Log.Warn().Str("actor", ctx.Self().Name()).Type("message", msg).Msg("unexpected message")
+	}
+}
+
+// received passes the packets on: {received, Packet}.
+func (c *client) received(ctx *cell.Context, r *cast.Received) {
+	for _, p := range r.Packets {
+		ctx.Count(&c.env.Metrics.PacketsReceived[p.Type()], 1)
+	}
+	ctx.Keep()
+	ctx.Cast(&c.conn.Protocol, r)
+}
+
+// connected takes what CONNECT settled and starts the keep alive: {keepalive,
+// start, Interval}.
+func (c *client) connected(ctx *cell.Context, msg *cast.Connected) {
+	s := slot.Edit(ctx, &c.state)
+	s.version, s.maxPacket, s.aliasMax, s.clientID, s.session = msg.Version, msg.MaxPacket, msg.AliasMax, msg.ClientID, msg.Session
+	s.keepAlive = time.Duration(msg.KeepAlive)
+	if s.keepAlive > 0 {
+		ctx.Arm(c.keepAlive.Timer(), ctx.Now()+msg.KeepAlive)
+	}
+}
+
+// watch is the keep alive's timer: the loop notes when it last read, so packets
+// touch no timer [v3.1.1 MQTT-3.1.2-24, v5 MQTT-3.1.2-22].
+func (c *client) watch(ctx *cell.Context) {
+	if c.state.closing || c.state.keepAlive == 0 {
+		return
+	}
+	if due := c.conn.LastRead.Load() + int64(c.state.keepAlive); due > ctx.Now() {
+		ctx.Arm(c.keepAlive.Timer(), due)
+		return
+	}
+	ctx.Cast(&c.conn.Protocol, &cast.Silent{})
+}
+
+// send writes packets; an acknowledgement that is too large for the client goes
+// without its reason string and user properties.
+func (c *client) send(ctx *cell.Context, v packet.Version, packets []packet.Packet) {
+	if slot.See(ctx, &c.state).closing {
+		return
+	}
+	if v == 0 {
+		v = packet.V311
+	}
+	b := ctx.Bytes()
+	for _, p := range packets {
+		if c.state.maxPacket > 0 && !serializer.FitReason(p, v, c.state.maxPacket) {
+			continue // [v5 MQTT-3.1.2-24]: it must not be sent
+		}
+		var err error
+		if b, err = serializer.Append(b, p, v); err != nil {
+			panic("ws_client: " + p.Type().String() + ": " + err.Error())
+		}
+		ctx.Count(&c.env.Metrics.PacketsSent[p.Type()], 1)
+	}
+	ctx.Write(c.conn.Out, b)
+}
+
+// deliver writes messages: {deliver, Msg}.
+func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
+	if c.state.closing {
+		return
+	}
+	b := ctx.Bytes()
+	for i := range msg.Deliveries {
+		d := &msg.Deliveries[i]
+		p := session.ToPublish(d, c.state.version, ctx.Now())
+		if c.state.aliasMax > 0 {
+			c.alias(ctx, &p)
+		}
+		var err error
+		if b, err = serializer.AppendPublish(b, &p, c.state.version); err != nil {
+			panic("ws_client: PUBLISH: " + err.Error())
+		}
+		ctx.Count(&c.env.Metrics.MessagesSent[d.QoS], 1)
+	}
+	for _, id := range msg.Release {
+		b = c.pubrel(b, id, packet.Success)
+	}
+	for _, id := range msg.ReleaseBad {
+		b = c.pubrel(b, id, packet.PacketIDNotFound)
+	}
+	ctx.Count(&c.env.Metrics.PacketsSent[packet.PUBLISH], int64(len(msg.Deliveries)))
+	ctx.Write(c.conn.Out, b)
+}
+
+func (c *client) pubrel(b []byte, id packet.ID, code packet.ReasonCode) []byte {
+	b, err := serializer.Append(b, &packet.Ack{Kind: packet.PUBREL, ID: id, Code: code}, c.state.version)
+	if err != nil {
+		panic("ws_client: PUBREL: " + err.Error())
+	}
+	return b
+}
+
+// alias replaces a topic that the client knows by its alias, or tells it one
+// while there are some left.
+func (c *client) alias(ctx *cell.Context, p *packet.Publish) {
+	n, known := c.aliases.Get(ctx, string(p.Topic))
+	if !known {
+		used := c.aliases.Seen(ctx)
+		if used >= int(c.state.aliasMax) {
+			return
+		}
+		n = uint16(used + 1)
+		c.aliases.Put(ctx, string(p.Topic), n)
+	}
+	q := packet.Properties{}
+	if p.Properties != nil {
+		q = *p.Properties
+	}
+	q.Set(packet.PropTopicAlias).TopicAlias = n
+	p.Properties = &q
+	if known {
+		p.Topic = nil
+	}
+}
+
+// shutdown writes the last packet and closes the socket behind it: {stop,
+// Reason}.
+func (c *client) shutdown(ctx *cell.Context, msg *cast.Shutdown) {
+	if slot.See(ctx, &c.state).closing {
+		return
+	}
+	if msg.Packet != nil {
+		c.send(ctx, msg.Version, []packet.Packet{msg.Packet})
+	}
+	slot.Edit(ctx, &c.state).closing = true
+	ctx.Clear(c.keepAlive.Timer())
+	ctx.Submit(c.conn.Control, &cast.Control{Op: cast.CloseSocket, Reason: msg.Reason, Detail: msg.Detail})
+}
+
+// poison: packets from the socket are the protocol actor's to answer; a delivery
+// that cannot be written is dropped and its session told nothing, since a QoS 1
+// or 2 message will be sent again when the client comes back.
+func (c *client) poison(ctx *cell.Context, p *cell.Poison) {
+	switch m := p.Message.(type) {
+	case *cast.Deliver:
+		ctx.Count(&c.env.Metrics.Dropped[metrics.DropPoison], int64(len(m.Deliveries)))
+	case *cast.Closed:
+		ctx.Cast(&c.conn.Protocol, &cast.Closed{Reason: m.Reason, Err: m.Err})
+		ctx.End()
+		return
+	}
+	ctx.Cast(&c.conn.Protocol, &cast.Kick{Code: packet.ImplementationSpecificError, Reason: metrics.ClosePoison})
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conn
+
+import (
+	"net/http"
+	"net/netip"
+	"time"
+
+	"emqttd/actors/cast"
+	"emqttd/actors/metrics"
+	"emqttd/listeners/tls"
+	"emqttd/listeners/ws"
+	"emqttd/supervisor/cell"
+	"emqttd/supervisor/group"
+)
+
+// socket is the wire under a connection.
+type socket interface {
+	// write takes as much of b as it can without waiting; 0, nil: nothing now.
+	write(b []byte) (int, error)
+	// want says what the loop wants to be told about.
+	want(read, write bool)
+	// shutdown ends our half: the peer reads what was written, then EOF.
+	shutdown()
+	close()
+}
+
+// layer is how far a connection's wrappings are off.
+type layer uint8
+
+const (
+	inProxy   layer = iota // waits for the PROXY header
+	inTLS                  // TLS handshake
+	inUpgrade              // HTTP request
+	inBody                 // body of a plain HTTP request
+	inHTTP                 // an HTTP answer is on its way
+	inMQTT                 // the actors have it
+	lingering              // nothing more to say; reads and drops until the peer closes
+	dead
+)
+
+// Conn is one connection: the core's part, around the part that the actors see.
+type Conn struct {
+	base     cast.Conn
+	loop     *Loop
+	listener *Listener
+	sock     socket
+
+	layer   layer
+	held    []byte // bytes of an unfinished header, before inMQTT
+	out     []byte // wire bytes to be written
+	off     int    // of out, written already
+	turn    []byte // MQTT bytes of this turn, to be framed and encrypted
+	handsh  *tls.Handshake
+	secure  *tls.Session
+	ws      *ws.Driver
+	request *http.Request
+
+	dirty   bool // in loop.dirty
+	paused  bool // an actor wants nothing read
+	full    bool // the out-buffer is above its high mark: nothing is read
+	notify  bool // an actor waits for Drained
+	blocked bool // the socket took less than it was given
+	closing bool // close once out is written
+	counted bool // in metrics and listener
+	reading bool // what want was told last
+	writing bool
+	reason  metrics.Close
+	detail  string
+	crashes []int64
+
+	deadline group.Timer // of the handshakes, of a write, of lingering
+}
+
+// Conn implements cast.Owned.
+func (c *Conn) Conn() *cast.Conn { return &c.base }
+
+// Crashed implements cell.Owner: crashes of a connection's actors count against
+// it alone.
+func (c *Conn) Crashed(crash *cell.Crash) {
+	now := c.loop.g.Now()
+	keep := c.crashes[:0]
+	for _, at := range c.crashes {
+		if at > now-int64(c.loop.opts.CrashWindow) {
+			keep = append(keep, at)
+		}
+	}
+	c.crashes = keep
+	if crash.Poison {
+		return
+	}
+	c.crashes = append(c.crashes, now)
+	if len(c.crashes) > c.loop.opts.MaxCrashes {
+		c.fail(metrics.ClosePoison, "too many crashes")
+	}
+}
+
+// Abort implements cell.Owner.
+func (c *Conn) Abort(*cell.Cell, *cell.Crash) { c.fail(metrics.ClosePoison, "poison") }
+
+// Append implements cell.Sink: MQTT bytes of the client actor.
+func (c *Conn) Append(b []byte) {
+	if c.layer != inMQTT || c.closing {
+		return
+	}
+	if c.ws == nil && c.secure == nil {
+		if c.out == nil {
+			c.out = c.loop.buffer()
+		}
+		c.out = append(c.out, b...)
+	} else {
+		if c.turn == nil {
+			c.turn = c.loop.buffer()
+		}
+		c.turn = append(c.turn, b...)
+	}
+	c.base.Pending.Add(int64(len(b)))
+	c.touch()
+}
+
+// Accept implements cell.Acceptor for *cast.Control.
+func (c *Conn) Accept(m cell.Message) {
+	ctl := m.(*cast.Control)
+	if c.layer == dead || c.layer == lingering {
+		return
+	}
+	switch ctl.Op {
+	case cast.Pause:
+		c.paused = true
+		c.interest()
+	case cast.Resume:
+		c.paused = false
+		c.interest()
+	case cast.NotifyDrain:
+		c.notify = true
+		c.touch()
+	case cast.CloseSocket:
+		c.finish(ctl.Reason, ctl.Detail)
+	}
+}
+
+// touch puts c on the list of connections that the turn's end looks at.
+func (c *Conn) touch() {
+	if !c.dirty {
+		c.dirty = true
+		c.loop.dirty = append(c.loop.dirty, c)
+	}
+}
+
+// interest tells the socket what the loop wants to know.
+func (c *Conn) interest() {
+	read := c.layer == lingering || !c.paused && !c.full && !c.closing
+	if c.reading != read || c.writing != c.blocked {
+		c.reading, c.writing = read, c.blocked
+		c.sock.want(read, c.blocked)
+	}
+}
+
+// arm sets the one deadline of the core's own states.
+func (c *Conn) arm(d time.Duration) { c.loop.g.Arm(&c.deadline, c.loop.g.Now()+int64(d)) }
+
+// expire is the deadline: a handshake, a write or the peer's last word takes too
+// long.
+func (c *Conn) expire(*group.Timer) {
+	switch {
+	case c.layer == lingering:
+		c.drop()
+	case c.layer != inMQTT:
+		c.end(metrics.CloseConnectTime, nil)
+	case c.blocked:
+		c.end(metrics.CloseWriteTime, nil)
+	}
+}
+
+// Peer is the address of the peer as the kernel, or the PROXY header, has it.
+func (c *Conn) Peer() netip.AddrPort { return c.base.Peer }

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conn
+
+import (
+	"errors"
+	"io"
+	"net/http"
+
+	"emqttd/actors/cast"
+	"emqttd/actors/metrics"
+	"emqttd/listeners/ws"
+	"emqttd/supervisor"
+)
+
+// open begins a connection on its loop: the outermost layer first.
+func (c *Conn) open() {
+	l := c.loop
+	l.add(c)
+	c.deadline.Init(c.expire)
+	c.reading = true
+	c.base.LastRead.Store(l.g.Now())
+	c.arm(l.opts.HandshakeTimeout)
+	c.layer = inProxy
+	if c.listener.Proxy == ProxyOff {
+		c.unproxied()
+	}
+}
+
+// unproxied goes on to the layer inside the PROXY header.
+func (c *Conn) unproxied() {
+	switch {
+	case c.listener.TLS != nil:
+		c.layer = inTLS
+		if c.handsh = newHandshake(c); c.handsh == nil {
+			c.end(metrics.CloseShutdown, nil)
+		}
+	default:
+		c.decrypted()
+	}
+}
+
+// decrypted goes on to the layer inside TLS.
+func (c *Conn) decrypted() {
+	if c.listener.WS != nil {
+		c.layer = inUpgrade
+		return
+	}
+	c.startMQTT()
+}
+
+// startMQTT hands the connection to its actors.
+func (c *Conn) startMQTT() {
+	l := c.loop
+	c.layer = inMQTT
+	c.deadline.Clear()
+	c.base.Out, c.base.Control, c.base.LoopIndex = c, c, l.index
+	l.opts.Actors(&c.base, c, l.g, c.listener)
+	sup := l.sup.Cell()
+	sup.Push(supervisor.Start(&c.base.Protocol))
+	sup.Push(supervisor.Start(&c.base.Client))
+	sup.Push(supervisor.Start(&c.base.Loop))
+	l.g.Arm(c.base.ConnectTimer, l.g.Now()+int64(l.opts.Env.Limits().ConnectTimeout))
+}
+
+// input takes the bytes of one socket read through the layers. b is good until
+// the loop reads again.
+func (c *Conn) input(b []byte) {
+	l := c.loop
+	l.opts.Env.Metrics.BytesReceived.Add(int64(len(b)))
+	c.base.LastRead.Store(l.g.Now())
+	if c.layer == inProxy {
+		b = c.proxy(b)
+	}
+	if c.layer == inTLS && len(b) > 0 {
+		c.handshake(b)
+		return
+	}
+	if c.secure != nil {
+		var err error
+		l.plain, c.out, err = c.secure.Feed(b, l.plain[:0], c.out)
+		c.application(l.plain)
+		if err != nil {
+			c.secureError(err)
+		}
+		return
+	}
+	c.application(b)
+}
+
+func (c *Conn) secureError(err error) {
+	if c.layer == dead || c.layer == lingering {
+		return
+	}
+	c.touch()
+	c.loop.drain()
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	c.end(metrics.ClosePeer, err)
+}
+
+// application takes bytes inside TLS.
+func (c *Conn) application(b []byte) {
+	for len(b) > 0 {
+		switch c.layer {
+		case inUpgrade:
+			b = c.upgrade(b)
+		case inBody:
+			c.body(b)
+			return
+		case inMQTT:
+			c.mqtt(b)
+			return
+		default:
+			return
+		}
+	}
+}
+
+// mqtt unframes what is framed and hands one chunk to the parser actor; the
+// group runs until the chunk is used up.
+func (c *Conn) mqtt(b []byte) {
+	l := c.loop
+	if c.closing {
+		return
+	}
+	if c.ws == nil {
+		c.base.Loop.Push(cast.NewData(b))
+		l.drain()
+		return
+	}
+	var err error
+	ctl := l.frame[:0]
+	l.chunk, ctl, err = c.ws.Feed(l.shared, b, l.chunk[:0], ctl)
+	l.frame = ctl
+	if len(ctl) > 0 { // pongs and close frames
+		c.wire(ctl)
+	}
+	if len(l.chunk) > 0 {
+		c.base.Loop.Push(cast.NewData(l.chunk))
+		l.drain()
+	}
+	if err != nil {
+		var ce *ws.CloseError
+		reason := metrics.ClosePeer
+		if errors.As(err, &ce) && !ce.Peer {
+			reason = metrics.CloseFault
+			l.opts.Log.Warn().Str("conn", c.base.Name).Stringer("peer", c.base.Peer).Str("label", string(ce.Label)).
+				Int("code", ce.Code).Msg("websocket closed")
+		}
+		c.finish(reason, err.Error())
+	}
+}
+
+// upgrade reads the HTTP request; it returns what lies behind.
+func (c *Conn) upgrade(b []byte) []byte {
+	l := c.loop
+	in := b
+	if len(c.held) > 0 {
+		c.held = append(c.held, b...)
+		in = c.held
+	}
+	if c.ws == nil {
+		c.ws = new(ws.Driver)
+	}
+	res, out := c.listener.WS.Upgrade(l.shared, c.ws, in, l.frame[:0])
+	l.frame = out
+	switch res.Outcome {
+	case ws.NeedMore:
+		if len(c.held) == 0 {
+			c.held = append([]byte(nil), b...)
+		}
+		return nil
+	case ws.Refused:
+		c.listener.refused(c, res.Refusal)
+		c.wire(out)
+		c.ws, c.layer = nil, inHTTP
+		c.finish(metrics.CloseHTTP, res.Refusal.Label)
+		return nil
+	case ws.PlainHTTP:
+		c.ws, c.request = nil, res.Request
+		c.layer = inBody
+		c.held = nil
+		return c.startBody(in[res.Consumed:])
+	}
+	c.wire(out)
+	rest := in[res.Consumed:]
+	c.held = nil
+	c.startMQTT()
+	return rest
+}
+
+// maxBody bounds the body of a plain HTTP request.
+const maxBody = 1 << 20
+
+func (c *Conn) startBody(rest []byte) []byte {
+	r := c.request
+	if r.ContentLength < 0 || r.ContentLength > maxBody || len(r.TransferEncoding) > 0 {
+		c.Respond(http.StatusRequestEntityTooLarge, "Request Entity Too Large\nA body needs a Content-Length of at most 1 MiB.\n")
+		return nil
+	}
+	if r.ContentLength == 0 {
+		c.body(nil)
+		return nil
+	}
+	return rest
+}
+
+func (c *Conn) body(b []byte) {
+	c.held = append(c.held, b...)
+	if int64(len(c.held)) < c.request.ContentLength {
+		return
+	}
+	c.layer = inHTTP
+	body := c.held[:c.request.ContentLength]
+	c.held = nil
+	c.listener.serve(c, c.request, body)
+}

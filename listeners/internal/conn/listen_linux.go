@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conn
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"emqttd/supervisor/cell"
+)
+
+// maxAccept bounds the connections taken from the kernel in one turn.
+const maxAccept = 64
+
+// Listen binds network ("tcp" or "unix") and address and lets knocks arrive at
+// actor c. Connections go to loops.
+func (ln *Listener) Listen(network, address string, loops []*Loop, c *cell.Cell) error {
+	ln.loops, ln.cell = loops, c
+	nl, err := new(net.ListenConfig).Listen(context.Background(), network, address)
+	if err != nil {
+		return fmt.Errorf("listener %s: %w", ln.Base.Name, err)
+	}
+	e, ok := loops[0].poll.(*epoll)
+	if !ok {
+		ln.sock = listenPortable(ln, nl)
+		return nil
+	}
+	// The descriptor leaves Go's poller: it is duplicated, and the original
+	// closed, without unlinking the path of a Unix socket.
+	if u, ok := nl.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	f, err := nl.(interface{ File() (*os.File, error) }).File()
+	if err != nil {
+		return fmt.Errorf("listener %s: %w", ln.Base.Name, err)
+	}
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	_ = f.Close()
+	if err != nil {
+		return fmt.Errorf("listener %s: %w", ln.Base.Name, err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return fmt.Errorf("listener %s: %w", ln.Base.Name, err)
+	}
+	s := &fdListening{ln: ln, fd: fd, address: nl.Addr(), e: e, unix: network == "unix"}
+	_ = nl.Close()
+	ln.sock = s
+	loops[0].Post(s.start)
+	return nil
+}
+
+type fdListening struct {
+	ln      *Listener
+	fd      int
+	address net.Addr
+	e       *epoll
+	unix    bool
+	stopped bool
+}
+
+func (s *fdListening) addr() net.Addr { return s.address }
+
+func (s *fdListening) start() {
+	s.e.accept[int32(s.fd)] = s.ready
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(s.fd)}
+	if err := unix.EpollCtl(s.e.fd, unix.EPOLL_CTL_ADD, s.fd, &ev); err != nil {
+		panic("conn: epoll_ctl: " + err.Error())
+	}
+}
+
+func (s *fdListening) stop() {
+	done := make(chan struct{})
+	s.e.loop.Post(func() {
+		defer close(done)
+		if s.stopped {
+			return
+		}
+		s.stopped = true
+		delete(s.e.accept, int32(s.fd))
+		_ = unix.Close(s.fd)
+		if s.unix {
+			_ = os.Remove(s.address.String())
+		}
+	})
+	<-done
+}
+
+// ready takes what the kernel has accepted and lets the actor decide.
+func (s *fdListening) ready() {
+	for range maxAccept {
+		fd, sa, err := unix.Accept4(s.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		switch err {
+		case nil:
+		case unix.EAGAIN:
+			return
+		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+			// Level-triggered: the next turn asks again. Waiting connections stay in
+			// the kernel's backlog.
+			s.e.loop.opts.Log.Error().Str("listener", s.ln.Base.Name).Err(err).Msg("accept")
+			return
+		default:
+			continue // ECONNABORTED and the like: that connection's own fault
+		}
+		s.ln.cell.Push(&Knock{Peer: addrOf(sa), take: func(ln *Listener, in bool) { s.take(fd, addrOf(sa), in) }})
+	}
+}
+
+func (s *fdListening) take(fd int, peer netip.AddrPort, in bool) {
+	if !in {
+		_ = unix.Close(fd)
+		return
+	}
+	if !s.unix {
+		_ = unix.SetsockoptInt(fd, syscall.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	l := s.ln.pick()
+	open := func() {
+		c := s.ln.connection(l, peer)
+		if err := l.poll.(*epoll).addSocket(c, fd); err != nil {
+			l.opts.Log.Error().Str("listener", s.ln.Base.Name).Err(err).Msg("connection")
+			_ = unix.Close(fd)
+			s.ln.n.Add(-1)
+			return
+		}
+		c.open()
+	}
+	if l == s.e.loop {
+		open()
+		return
+	}
+	l.Post(open)
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conn
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync/atomic"
+
+	"emqttd/actors/cast"
+	"emqttd/listeners/tls"
+	"emqttd/listeners/ws"
+	"emqttd/supervisor/cell"
+	"emqttd/supervisor/mailbox"
+)
+
+// Listener is the core's part of a listener: its socket, which no crash of the
+// listener's actor closes, and what its connections share. The actor decides who
+// comes in.
+type Listener struct {
+	Base  *cast.Listener
+	TLS   *tls.Server  // nil: plain
+	WS    *ws.Upgrader // nil: MQTT directly
+	Proxy ProxyMode
+	// Refused is told of upgrades that were not granted; Serve of requests for
+	// something else than MQTT, which it answers with Conn.Respond, on the loop.
+	// Both may be nil.
+	Refused func(c *Conn, r *ws.Refusal)
+	Serve   func(c *Conn, r *http.Request, body []byte)
+	// Data is the owner's.
+	Data any
+
+	cell   *cell.Cell // of the listener's actor
+	loops  []*Loop
+	n      atomic.Int64 // open connections
+	serial atomic.Uint64
+	sock   listening
+}
+
+// listening is a bound socket.
+type listening interface {
+	addr() net.Addr
+	// stop ends accepting; the socket is closed.
+	stop()
+}
+
+// Len is the number of open connections.
+func (ln *Listener) Len() int64 { return ln.n.Load() }
+
+// Addr is the bound address.
+func (ln *Listener) Addr() net.Addr { return ln.sock.addr() }
+
+// Close stops accepting. Connections stay.
+func (ln *Listener) Close() { ln.sock.stop() }
+
+func (ln *Listener) refused(c *Conn, r *ws.Refusal) {
+	if ln.Refused != nil {
+		ln.Refused(c, r)
+	}
+}
+
+func (ln *Listener) serve(c *Conn, r *http.Request, body []byte) {
+	if ln.Serve == nil {
+		c.Respond(http.StatusNotFound, "Not found.\n")
+		return
+	}
+	ln.Serve(c, r, body)
+}
+
+// Knock is a connection that was accepted by the kernel: the listener's actor
+// decides about it. core -> listener actor. It submits the Knock to the
+// Listener, or a Knock with Refuse set.
+type Knock struct {
+	mailbox.Link
+	Peer   netip.AddrPort
+	Refuse bool
+	take   func(*Listener, bool)
+}
+
+// Accept implements cell.Acceptor for *Knock.
+func (ln *Listener) Accept(m cell.Message) {
+	k := m.(*Knock)
+	if !k.Refuse {
+		ln.n.Add(1)
+	}
+	k.take(ln, !k.Refuse)
+}
+
+// Release implements cell.Releaser: a knock that nobody decided about is
+// refused.
+func (k *Knock) Release() {}
+
+// pick is the loop for a new connection: the one with the fewest.
+func (ln *Listener) pick() *Loop {
+	best := ln.loops[0]
+	for _, l := range ln.loops[1:] {
+		if l.Len() < best.Len() {
+			best = l
+		}
+	}
+	return best
+}
+
+// connection makes the connection that a knock was let in with.
+func (ln *Listener) connection(l *Loop, peer netip.AddrPort) *Conn {
+	c := &Conn{loop: l, listener: ln}
+	c.base.Serial = ln.serial.Add(1)
+	c.base.Name = ln.Base.Name + "/" + strconv.FormatUint(c.base.Serial, 10)
+	c.base.Listener, c.base.Peer, c.base.Opened = ln.Base, peer, l.opts.Clock.Now()
+	return c
+}
+
+// Serve makes nc a connection of ln, for in-memory connections: the loop's
+// poller does not matter, since goroutines read and write it.
+func (ln *Listener) ServeConn(nc net.Conn) {
+	l := ln.pick()
+	ln.n.Add(1)
+	l.Post(func() {
+		c := ln.connection(l, peerOf(nc.RemoteAddr()))
+		l.addNet(c, nc)
+		c.open()
+	})
+}
+
+func peerOf(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		p := t.AddrPort()
+		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	}
+	return netip.AddrPort{}
+}

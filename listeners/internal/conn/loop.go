@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conn
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"emqttd/actors/cast"
+	"emqttd/actors/metrics"
+	"emqttd/listeners/tls"
+	"emqttd/listeners/ws"
+	"emqttd/supervisor"
+	"emqttd/supervisor/cell"
+	"emqttd/supervisor/group"
+)
+
+// Options are what the loops of a broker share.
+type Options struct {
+	Env              *cast.Env
+	HandshakeTimeout time.Duration
+	WriteTimeout     time.Duration
+	ReadBuffer       int // bytes read from one socket at a time
+	MaxCrashes       int // of one connection's actors within CrashWindow; one more closes it
+	CrashWindow      time.Duration
+	Portable         bool // goroutines even where there is epoll
+	TLS              *tls.Pool
+	Clock            group.Clock
+	Log              zerolog.Logger
+	// Actors gives a connection its three actors.
+	Actors func(c *cast.Conn, owner cell.Owner, g *group.Group, l *Listener)
+}
+
+// poller is how a loop waits.
+type poller interface {
+	// wait returns when a socket is ready, after handling it, when wake was
+	// called, or at the given time.
+	wait(next int64)
+	wake()
+	close()
+}
+
+// Loop is one event loop.
+type Loop struct {
+	opts   *Options
+	index  int
+	g      *group.Group
+	poll   poller
+	sup    *supervisor.Supervisor // of the actors of its connections
+	shared *ws.Shared
+	read   []byte // one socket read
+	plain  []byte // what was encrypted in it
+	chunk  []byte // payload of the frames in it
+	frame  []byte // of the turn's messages, before encryption
+	dirty  []*Conn
+	free   [][]byte
+	conns  map[*Conn]struct{}
+	n      atomic.Int64
+
+	mu    sync.Mutex
+	inbox []func() // what other threads want done on the loop
+	spare []func()
+
+	stop    atomic.Bool
+	stopped chan struct{}
+}
+
+// NewLoop makes a loop and starts it. Its supervisor has to be started by the
+// caller, in the supervision tree.
+func NewLoop(index int, opts *Options) (*Loop, error) {
+	l := &Loop{opts: opts, index: index, shared: ws.NewShared(), read: make([]byte, opts.ReadBuffer),
+		conns: map[*Conn]struct{}{}, stopped: make(chan struct{})}
+	l.g = group.New("loop/"+string(rune('0'+index)), opts.Clock, func() { l.poll.wake() })
+	var err error
+	if l.poll, err = newPoller(l, opts.Portable); err != nil {
+		return nil, err
+	}
+	l.sup = supervisor.New("client_sup/"+string(rune('0'+index)), l.g, supervisor.Options{Strategy: supervisor.SimpleOneForOne}, opts.Log)
+	return l, nil
+}
+
+// Group is the group that the loop drives.
+func (l *Loop) Group() *group.Group { return l.g }
+
+// Index is the loop's number.
+func (l *Loop) Index() int { return l.index }
+
+// Supervisor is the client_sup of the loop.
+func (l *Loop) Supervisor() *supervisor.Supervisor { return l.sup }
+
+// Len is the number of connections on the loop.
+func (l *Loop) Len() int { return int(l.n.Load()) }
+
+// Start starts the loop's goroutine.
+func (l *Loop) Start() { go l.run() }
+
+// Post runs f on the loop, from any goroutine.
+func (l *Loop) Post(f func()) {
+	l.mu.Lock()
+	l.inbox = append(l.inbox, f)
+	l.mu.Unlock()
+	l.poll.wake()
+}
+
+// Close closes what connections are left and stops the loop.
+func (l *Loop) Close() {
+	l.Post(func() {
+		for c := range l.conns {
+			c.drop()
+		}
+		l.stop.Store(true)
+	})
+	<-l.stopped
+	l.poll.close()
+}
+
+// run is the loop's goroutine. A Goexit in an actor's code ends it; the deferred
+// call starts the next, which goes on where the dying one was: sockets that were
+// not read are still ready.
+func (l *Loop) run() {
+	ended := false
+	defer func() {
+		if !ended {
+			go l.run()
+			return
+		}
+		close(l.stopped)
+	}()
+	for !l.stop.Load() {
+		l.g.Tick()
+		l.posted()
+		l.drain()
+		l.flush()
+		next := l.g.Next()
+		if !l.idle() {
+			next = 0
+		}
+		l.poll.wait(next)
+		l.g.Awake()
+	}
+	ended = true
+}
+
+// idle announces the wait; false: there is work already.
+func (l *Loop) idle() bool {
+	if !l.g.Sleep() {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.inbox) == 0 && len(l.dirty) == 0
+}
+
+func (l *Loop) posted() {
+	l.mu.Lock()
+	todo := l.inbox
+	l.inbox = l.spare[:0]
+	l.mu.Unlock()
+	for i, f := range todo {
+		f()
+		todo[i] = nil
+	}
+	l.spare = todo[:0]
+}
+
+// drain runs the actors until none has anything to do.
+func (l *Loop) drain() {
+	for l.g.RunOne() {
+	}
+}
+
+// flush writes every connection that has something to say, once.
+func (l *Loop) flush() {
+	for len(l.dirty) > 0 {
+		todo := l.dirty
+		l.dirty = nil
+		for _, c := range todo {
+			c.dirty = false
+			if c.layer != dead {
+				c.flush()
+			}
+		}
+		if l.dirty == nil {
+			clear(todo)
+			l.dirty = todo[:0]
+		}
+		l.drain() // a Drained may have been sent
+	}
+}
+
+// buffer is an empty buffer from the loop's free list.
+func (l *Loop) buffer() []byte {
+	if n := len(l.free); n > 0 {
+		b := l.free[n-1]
+		l.free = l.free[:n-1]
+		return b
+	}
+	return make([]byte, 0, 1024)
+}
+
+const (
+	maxFree       = 256
+	maxFreeBuffer = 64 << 10
+)
+
+// giveBack takes a buffer that is empty again.
+func (l *Loop) giveBack(b []byte) {
+	if cap(b) > 0 && cap(b) <= maxFreeBuffer && len(l.free) < maxFree {
+		l.free = append(l.free, b[:0])
+	}
+}
+
+// add takes a connection in; on the loop only.
+func (l *Loop) add(c *Conn) {
+	l.conns[c] = struct{}{}
+	l.n.Add(1)
+	c.counted = true
+	m := l.opts.Env.Metrics
+	m.Connections.Add(1)
+	m.Accepted.Add(1)
+}
+
+// remove forgets a connection.
+func (l *Loop) remove(c *Conn) {
+	if !c.counted {
+		return
+	}
+	c.counted = false
+	delete(l.conns, c)
+	l.n.Add(-1)
+	l.opts.Env.Metrics.Connections.Add(-1)
+	c.listener.n.Add(-1)
+}
+
+var _ cell.Acceptor = (*Conn)(nil)
+var _ = metrics.CloseUnknown

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conn
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"emqttd/actors/cast"
+	"emqttd/actors/metrics"
+)
+
+// wire appends bytes that need no frame: HTTP, and frames themselves.
+func (c *Conn) wire(b []byte) {
+	if c.secure != nil {
+		out, err := c.secure.AppendEncrypted(c.out, b)
+		c.out = out
+		if err != nil {
+			c.fail(metrics.CloseInternal, err.Error())
+		}
+	} else {
+		if c.out == nil {
+			c.out = c.loop.buffer()
+		}
+		c.out = append(c.out, b...)
+	}
+	c.touch()
+}
+
+// flush frames and encrypts what the turn has brought, and writes.
+func (c *Conn) flush() {
+	c.wrap()
+	if !c.blocked {
+		c.write()
+	}
+	if c.layer == dead {
+		return
+	}
+	c.pressure()
+	if c.closing && len(c.out) == c.off {
+		c.linger()
+		return
+	}
+	c.interest()
+}
+
+// wrap makes one WebSocket message, and as few TLS records as it takes, of the
+// turn's MQTT bytes.
+func (c *Conn) wrap() {
+	if len(c.turn) == 0 {
+		return
+	}
+	b := c.turn
+	if c.ws != nil {
+		c.loop.frame = c.ws.AppendMessage(c.loop.frame[:0], b)
+		b = c.loop.frame
+	}
+	c.loop.giveBack(c.turn)
+	c.turn = nil
+	if len(b) > 0 {
+		c.wire(b)
+		c.dirty = false
+		c.loop.undirty(c)
+	}
+}
+
+// undirty takes back the touch that wire made for a connection that is being
+// flushed.
+func (l *Loop) undirty(c *Conn) {
+	if n := len(l.dirty); n > 0 && l.dirty[n-1] == c {
+		l.dirty = l.dirty[:n-1]
+	}
+}
+
+func (c *Conn) write() {
+	for c.off < len(c.out) {
+		n, err := c.sock.write(c.out[c.off:])
+		c.loop.opts.Env.Metrics.BytesSent.Add(int64(n))
+		c.off += n
+		if err != nil {
+			c.end(metrics.ClosePeer, err)
+			return
+		}
+		if n == 0 {
+			c.blocked = true
+			c.arm(c.loop.opts.WriteTimeout)
+			break
+		}
+	}
+	if c.off == len(c.out) {
+		c.loop.giveBack(c.out)
+		c.out, c.off = nil, 0
+	} else if c.off > 64<<10 {
+		c.out = append(c.out[:0], c.out[c.off:]...)
+		c.off = 0
+	}
+	c.base.Pending.Store(int64(len(c.out) - c.off + len(c.turn)))
+}
+
+// writable is told that the socket takes bytes again.
+func (c *Conn) writable() {
+	if !c.blocked {
+		return
+	}
+	c.blocked = false
+	if c.layer == inMQTT {
+		c.deadline.Clear()
+	}
+	c.touch()
+}
+
+// pressure stops and resumes reading by the out-buffer's marks, and tells who
+// waits for it to drain.
+func (c *Conn) pressure() {
+	lim := c.loop.opts.Env.Limits()
+	n := c.base.Pending.Load()
+	switch {
+	case n >= lim.OutHigh:
+		c.full = true
+	case n <= lim.OutLow:
+		c.full = false
+		if c.notify && c.layer == inMQTT {
+			c.notify = false
+			c.base.Client.Push(&cast.Drained{})
+		}
+	}
+}
+
+// finish closes the connection once everything is written.
+func (c *Conn) finish(reason metrics.Close, detail string) {
+	if c.closing || c.layer == dead || c.layer == lingering {
+		return
+	}
+	c.wrap()
+	if c.ws != nil && !c.ws.Closed() {
+		c.loop.frame = c.ws.AppendClose(c.loop.frame[:0], wsCode(reason), "")
+		c.wire(c.loop.frame)
+	}
+	if c.secure != nil {
+		c.out = c.secure.AppendClose(c.out)
+	}
+	c.closing, c.reason, c.detail = true, reason, detail
+	c.arm(c.loop.opts.WriteTimeout)
+	c.touch()
+}
+
+// wsCode is the close code of a reason [RFC 6455 7.4.1].
+func wsCode(reason metrics.Close) int {
+	switch reason {
+	case metrics.CloseFault, metrics.CloseRefused:
+		return 1002
+	case metrics.CloseShutdown:
+		return 1001
+	case metrics.CloseInternal, metrics.ClosePoison:
+		return 1011
+	}
+	return 1000
+}
+
+// fail closes the connection because of a fault that its actors cannot answer.
+func (c *Conn) fail(reason metrics.Close, detail string) {
+	c.detail = detail
+	c.end(reason, nil)
+}
+
+// lingerTime is how long a closed connection may take to read our last words.
+// A socket closed with unread bytes in it sends RST, which takes them away.
+const lingerTime = 2 * time.Second
+
+// linger ends our half and waits for the peer's.
+func (c *Conn) linger() {
+	if c.layer == lingering {
+		return
+	}
+	c.tell(c.reason, nil)
+	c.layer = lingering
+	c.sock.shutdown()
+	c.reading = false
+	c.interest()
+	c.arm(lingerTime)
+}
+
+// end closes the connection at once: it is gone, or cannot be talked to.
+func (c *Conn) end(reason metrics.Close, err error) {
+	if c.layer == dead {
+		return
+	}
+	if c.layer != lingering {
+		if c.closing {
+			reason = c.reason
+		}
+		c.tell(reason, err)
+	}
+	c.drop()
+}
+
+// tell says to the actors, or to the log if there are none, that the connection
+// is over.
+func (c *Conn) tell(reason metrics.Close, err error) {
+	l := c.loop
+	l.opts.Env.Metrics.Closed[reason].Add(1)
+	if e := l.opts.Log.Debug(); e.Enabled() {
+		e.Str("conn", c.base.Name).Stringer("peer", c.base.Peer).Stringer("reason", reason).Str("detail", c.detail).
+			AnErr("error", err).Msg("connection closed")
+	}
+	if c.handsh != nil {
+		c.handsh.Cancel()
+		c.handsh = nil
+	}
+	if c.layer == inMQTT {
+		c.base.Loop.Push(&cast.Closed{Reason: reason, Err: err})
+	}
+}
+
+// drop lets the socket go.
+func (c *Conn) drop() {
+	if c.layer == dead {
+		return
+	}
+	if c.layer != lingering {
+		if c.layer == inMQTT {
+			c.base.Loop.Push(&cast.Closed{Reason: metrics.CloseShutdown})
+		}
+	}
+	c.layer = dead
+	c.deadline.Clear()
+	c.sock.close()
+	c.loop.giveBack(c.out)
+	c.loop.giveBack(c.turn)
+	c.out, c.turn, c.held = nil, nil, nil
+	c.base.Pending.Store(0)
+	c.loop.remove(c)
+}
+
+// Respond answers a plain HTTP request with text and closes. On the loop.
+func (c *Conn) Respond(status int, text string) {
+	if c.layer == dead || c.layer == lingering {
+		return
+	}
+	c.layer = inHTTP
+	c.wire(fmt.Appendf(c.loop.frame[:0], "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+		status, http.StatusText(status), len(text), text))
+	c.finish(metrics.CloseHTTP, "")
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conn
+
+import (
+	"errors"
+	"io"
+	"math"
+	"net"
+	"sync"
+	"time"
+
+	"emqttd/actors/metrics"
+)
+
+// portable is the poller of systems without epoll, and of connections that are
+// no descriptors: goroutines read and write, and post what they did to the loop.
+type portable struct {
+	loop *Loop
+	kick chan struct{}
+}
+
+func newPortable(l *Loop) *portable { return &portable{loop: l, kick: make(chan struct{}, 1)} }
+
+func (p *portable) wake() {
+	select {
+	case p.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (p *portable) close() {}
+
+// wait implements poller.
+func (p *portable) wait(next int64) {
+	if next == 0 {
+		return
+	}
+	d := time.Hour
+	if next != math.MaxInt64 {
+		d = max(0, time.Duration(next-p.loop.opts.Clock.Now()))
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-p.kick:
+	case <-t.C:
+	}
+}
+
+// netSocket is a net.Conn with its two goroutines.
+type netSocket struct {
+	loop *Loop
+	c    *Conn
+	nc   net.Conn
+	mu   sync.Mutex
+	cond *sync.Cond
+	read bool // the reader may go on
+	out  []byte
+	done bool
+	eof  bool
+}
+
+// addNet makes nc the socket of c and starts its goroutines.
+func (l *Loop) addNet(c *Conn, nc net.Conn) {
+	s := &netSocket{loop: l, c: c, nc: nc, read: true}
+	s.cond = sync.NewCond(&s.mu)
+	c.sock = s
+	go s.reader()
+	go s.writer()
+}
+
+// reader hands what it reads to the loop and waits until it is used up.
+func (s *netSocket) reader() {
+	buf := make([]byte, 32<<10)
+	used := make(chan struct{})
+	for s.mayRead() {
+		n, err := s.nc.Read(buf)
+		s.loop.Post(func() {
+			defer func() { used <- struct{}{} }()
+			s.arrived(buf[:n], err)
+		})
+		<-used
+		if err != nil {
+			return
+		}
+	}
+}
+
+// arrived runs on the loop.
+func (s *netSocket) arrived(b []byte, err error) {
+	c := s.c
+	if c.layer == dead {
+		return
+	}
+	if len(b) > 0 && c.layer != lingering {
+		c.input(b)
+		s.loop.drain()
+	}
+	if err != nil && c.layer != dead {
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		c.end(metrics.ClosePeer, err)
+		s.loop.drain()
+	}
+}
+
+func (s *netSocket) mayRead() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.read && !s.done {
+		s.cond.Wait()
+	}
+	return !s.done
+}
+
+// writer writes what write left.
+func (s *netSocket) writer() {
+	for {
+		s.mu.Lock()
+		for len(s.out) == 0 && !s.done && !s.eof {
+			s.cond.Wait()
+		}
+		b, done, eof := s.out, s.done, s.eof
+		s.mu.Unlock()
+		if len(b) == 0 || done {
+			if eof && !done {
+				if cw, ok := s.nc.(interface{ CloseWrite() error }); ok {
+					_ = cw.CloseWrite()
+				} else {
+					s.loop.Post(s.c.drop)
+				}
+			}
+			return
+		}
+		_, err := s.nc.Write(b)
+		s.mu.Lock()
+		s.out = nil
+		s.mu.Unlock()
+		s.loop.Post(func() {
+			if err != nil {
+				s.c.end(metrics.ClosePeer, err)
+				return
+			}
+			s.c.writable()
+		})
+	}
+}
+
+// write implements socket: one buffer is under way at a time.
+func (s *netSocket) write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.out) > 0 {
+		return 0, nil
+	}
+	s.out = append([]byte(nil), b...)
+	s.cond.Broadcast()
+	return len(b), nil
+}
+
+func (s *netSocket) want(read, _ bool) {
+	s.mu.Lock()
+	s.read = read
+	s.mu.Unlock()
+	s.cond.Broadcast()
+}
+
+func (s *netSocket) shutdown() {
+	s.mu.Lock()
+	s.eof = true
+	s.mu.Unlock()
+	s.cond.Broadcast()
+}
+
+func (s *netSocket) close() {
+	s.mu.Lock()
+	s.done = true
+	s.mu.Unlock()
+	s.cond.Broadcast()
+	_ = s.nc.Close()
+}
+
+// listenPortable accepts with a goroutine.
+func listenPortable(ln *Listener, nl net.Listener) listening {
+	s := &netListening{ln: ln, nl: nl, done: make(chan struct{})}
+	go s.accept()
+	return s
+}
+
+type netListening struct {
+	ln   *Listener
+	nl   net.Listener
+	done chan struct{}
+}
+
+func (s *netListening) addr() net.Addr { return s.nl.Addr() }
+
+func (s *netListening) stop() {
+	_ = s.nl.Close()
+	<-s.done
+}
+
+func (s *netListening) accept() {
+	defer close(s.done)
+	for {
+		nc, err := s.nl.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			time.Sleep(10 * time.Millisecond) // out of descriptors, most likely
+			continue
+		}
+		s.ln.cell.Push(&Knock{Peer: peerOf(nc.RemoteAddr()), take: func(ln *Listener, in bool) {
+			if !in {
+				_ = nc.Close()
+				return
+			}
+			l := ln.pick()
+			l.Post(func() {
+				c := ln.connection(l, peerOf(nc.RemoteAddr()))
+				l.addNet(c, nc)
+				c.open()
+			})
+		}})
+	}
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package message is an application message inside the broker, between the
+// PUBLISH that brought it and the PUBLISH packets that deliver it. It is
+// emqttd_message with emqttd_guid, whose random 128 bits are a log position
+// here: global, ordered, and known to the store.
+package message
+
+import (
+	"time"
+
+	"emqttd/protocol/packet"
+)
+
+// ID is the position of a message in the store's log: shard 0 on one machine,
+// and a sequence that starts at 1. The zero ID says that nobody stored the
+// message.
+type ID struct {
+	Shard uint16
+	Seq   uint64
+}
+
+// Message is immutable once it is dispatched; sessions share it.
+type Message struct {
+	ID      ID
+	From    string // client id of the publisher, for No Local and order
+	Topic   string
+	Payload []byte
+	QoS     packet.QoS
+	Retain  bool // as published
+	// Properties are those that travel with the message: payload format, content
+	// type, response topic, correlation data, user properties. Nil when there
+	// are none. Message expiry stands in Expiry.
+	Properties *packet.Properties
+	At         int64 // when it was accepted, nanoseconds since the Unix epoch
+	Expiry     int64 // deadline, nanoseconds since the Unix epoch; 0: none
+}
+
+// Size is what the message is charged for in queues: its bytes and a constant
+// for the book-keeping.
+func (m *Message) Size() int { return len(m.Topic) + len(m.Payload) + overhead }
+
+const overhead = 128
+
+// Expired reports whether the message's deadline has passed.
+func (m *Message) Expired(now int64) bool { return m.Expiry != 0 && now >= m.Expiry }
+
+// Left is the message expiry interval to send on, in seconds, at least 1
+// [v5 MQTT-3.3.2-6].
+func (m *Message) Left(now int64) uint32 {
+	return uint32(max(1, (m.Expiry-now+int64(time.Second)-1)/int64(time.Second)))
+}
+
+// FromPublish copies a PUBLISH, whose bytes belong to a read buffer. The topic is
+// given, since an alias may have stood for it.
+func FromPublish(p *packet.Publish, topic, from string, now int64) *Message {
+	m := &Message{From: from, Topic: topic, QoS: p.QoS, Retain: p.Retain, At: now}
+	if len(p.Payload) > 0 {
+		m.Payload = append(make([]byte, 0, len(p.Payload)), p.Payload...)
+	}
+	m.Properties, m.Expiry = travelling(p.Properties, now)
+	return m
+}
+
+// FromWill makes the message of a will. It keeps w's memory.
+func FromWill(w *packet.Will, from string, now int64) *Message {
+	m := &Message{From: from, Topic: w.Topic, Payload: w.Payload, QoS: w.QoS, Retain: w.Retain, At: now}
+	m.Properties, m.Expiry = travelling(w.Properties, now)
+	return m
+}
+
+// travelling are the properties that go on to subscribers, unaltered and in
+// order [v5 MQTT-3.3.2-4 -15 -16 -17 -18 -20], and the deadline.
+func travelling(p *packet.Properties, now int64) (*packet.Properties, int64) {
+	if p.Empty() {
+		return nil, 0
+	}
+	var expiry int64
+	if p.Has(packet.PropMessageExpiry) {
+		expiry = now + int64(p.MessageExpiry)*int64(time.Second)
+	}
+	q := &packet.Properties{User: p.User}
+	if p.Has(packet.PropPayloadFormat) {
+		q.Set(packet.PropPayloadFormat).PayloadFormat = p.PayloadFormat
+	}
+	if p.Has(packet.PropContentType) {
+		q.Set(packet.PropContentType).ContentType = p.ContentType
+	}
+	if p.Has(packet.PropResponseTopic) {
+		q.Set(packet.PropResponseTopic).ResponseTopic = p.ResponseTopic
+	}
+	if p.Has(packet.PropCorrelationData) {
+		q.Set(packet.PropCorrelationData).CorrelationData = p.CorrelationData
+	}
+	if q.Empty() {
+		return nil, expiry
+	}
+	return q, expiry
+}
