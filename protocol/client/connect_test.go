@@ -96,12 +96,13 @@ func TestConnect(t *testing.T) {
 	t.Run("a dial that fails is the error, and another Connect may follow", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			n := newNetwork(t)
-			n.fail = errors.New("no route")
+			unreachable := errors.New("no route")
+			n.fails(unreachable)
 			c, err := NewClient(Config{Dial: n.dial})
 			require.NoError(t, err)
 			_, err = c.Connect(t.Context())
-			require.ErrorIs(t, err, n.fail)
-			n.fail = nil
+			require.ErrorIs(t, err, unreachable)
+			n.fails(nil)
 			s := reconnected(t, c, n, nil)
 			_, err = c.Connect(t.Context())
 			require.ErrorIs(t, err, ErrConnected)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"time"
 
 	"emqttd/protocol/packet"
 	"emqttd/protocol/parser"
@@ -96,7 +97,7 @@ func (l *link) accepted(connect *packet.Connect, m *packet.Connack) error {
 			return err
 		}
 	}
-	l.connack = m
+	l.connack, l.lastSent = m, time.Now()
 	l.limits = limitsOf(connect, m)
 	l.quota = l.limits.ReceiveMaximum
 	l.aliasMax = min(l.c.cfg.TopicAliases, l.limits.TopicAliasMaximum)

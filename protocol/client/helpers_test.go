@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,12 +32,25 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 type network struct {
 	t     *testing.T
 	dials chan net.Conn
-	fail  error // of the next dials
+
+	mu    sync.Mutex
+	fail  error       // of the next dials
+	times []time.Time // of all dials
+}
+
+// fails makes the next dials fail with err; nil: succeed.
+func (n *network) fails(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.fail = err
 }
 
 func newNetwork(t *testing.T) *network { return &network{t: t, dials: make(chan net.Conn, 8)} }
 
 func (n *network) dial(context.Context) (net.Conn, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.times = append(n.times, time.Now())
 	if n.fail != nil {
 		return nil, n.fail
 	}

@@ -12,53 +12,86 @@ import (
 // request is a SUBSCRIBE or UNSUBSCRIBE waiting for its answer.
 type request struct {
 	answer packet.Type
-	codes  int // how many reason codes the answer must have; -1: any
+	codes  int // how many reason codes the answer must have, or anyCodes
 	done   func(packet.Packet, error)
 }
+
+const anyCodes = -1
 
 // Subscribe sends one SUBSCRIBE and returns its SUBACK. A filter that the
 // server refused is no error: look at the codes, which are in the order of the
 // subscriptions [v3.1.1 MQTT-3.9.3-1, v5 MQTT-3.9.3-1]. props may be nil.
+//
+// A handler uses SubscribeAsync: the SUBACK may stand behind more messages than
+// the client reads while the handler waits.
 func (c *Client) Subscribe(ctx context.Context, props *packet.Properties, subs ...packet.Subscription) (*packet.Suback, error) {
-	p := &packet.Subscribe{Subscriptions: subs, Properties: props}
-	a, err := c.request(ctx, packet.SUBACK, len(subs), func(id packet.ID) packet.Packet { p.ID = id; return p })
+	got := make(chan answer[*packet.Suback], 1)
+	err := c.SubscribeAsync(props, func(a *packet.Suback, err error) { got <- answer[*packet.Suback]{a, err} }, subs...)
 	if err != nil {
-		return nil, fmt.Errorf("client: subscribe: %w", err)
+		return nil, err
 	}
-	return a.(*packet.Suback), nil
+	return await(ctx, got)
+}
+
+// SubscribeAsync sends one SUBSCRIBE and calls done, once, with its SUBACK or
+// with the reason why there will be none. When it returns an error, done is not
+// called. done runs on a goroutine of the Client and must not wait.
+func (c *Client) SubscribeAsync(props *packet.Properties, done func(*packet.Suback, error), subs ...packet.Subscription) error {
+	q := &request{answer: packet.SUBACK, codes: len(subs), done: func(p packet.Packet, err error) {
+		a, _ := p.(*packet.Suback)
+		done(a, wrap("subscribe", err))
+	}}
+	return wrap("subscribe", c.ask(q, func(id packet.ID) packet.Packet {
+		return &packet.Subscribe{ID: id, Subscriptions: subs, Properties: props}
+	}))
 }
 
 // Unsubscribe sends one UNSUBSCRIBE and returns its UNSUBACK, which has codes
 // in 5.0 only. props may be nil.
 func (c *Client) Unsubscribe(ctx context.Context, props *packet.Properties, filters ...string) (*packet.Unsuback, error) {
-	p := &packet.Unsubscribe{Filters: filters, Properties: props}
-	codes := -1
+	got := make(chan answer[*packet.Unsuback], 1)
+	err := c.UnsubscribeAsync(props, func(a *packet.Unsuback, err error) { got <- answer[*packet.Unsuback]{a, err} }, filters...)
+	if err != nil {
+		return nil, err
+	}
+	return await(ctx, got)
+}
+
+// UnsubscribeAsync is to Unsubscribe what SubscribeAsync is to Subscribe.
+func (c *Client) UnsubscribeAsync(props *packet.Properties, done func(*packet.Unsuback, error), filters ...string) error {
+	codes := anyCodes
 	if c.cfg.Connect.Version == packet.V5 {
 		codes = len(filters)
 	}
-	a, err := c.request(ctx, packet.UNSUBACK, codes, func(id packet.ID) packet.Packet { p.ID = id; return p })
-	if err != nil {
-		return nil, fmt.Errorf("client: unsubscribe: %w", err)
-	}
-	return a.(*packet.Unsuback), nil
+	q := &request{answer: packet.UNSUBACK, codes: codes, done: func(p packet.Packet, err error) {
+		a, _ := p.(*packet.Unsuback)
+		done(a, wrap("unsubscribe", err))
+	}}
+	return wrap("unsubscribe", c.ask(q, func(id packet.ID) packet.Packet {
+		return &packet.Unsubscribe{ID: id, Filters: filters, Properties: props}
+	}))
 }
 
-type answer struct {
-	p   packet.Packet
+func wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("client: %s: %w", what, err)
+}
+
+type answer[P packet.Packet] struct {
+	p   P
 	err error
 }
 
-func (c *Client) request(ctx context.Context, kind packet.Type, codes int, build func(packet.ID) packet.Packet) (packet.Packet, error) {
-	got := make(chan answer, 1)
-	q := &request{answer: kind, codes: codes, done: func(p packet.Packet, err error) { got <- answer{p, err} }}
-	if err := c.ask(q, build); err != nil {
-		return nil, err
-	}
+// await gives up with ctx; the identifier stays in use until the answer comes.
+func await[P packet.Packet](ctx context.Context, got <-chan answer[P]) (P, error) {
 	select {
 	case a := <-got:
 		return a.p, a.err
 	case <-ctx.Done():
-		return nil, ctx.Err() // the identifier stays in use until the answer comes
+		var none P
+		return none, ctx.Err()
 	}
 }
 
@@ -97,7 +130,7 @@ func (c *Client) answered(l *link, id packet.ID, p packet.Packet) error {
 		err := &ProtocolError{Fault: packet.FaultPacketIDUnknown, Type: p.Type()}
 		q.done(nil, err)
 		return err
-	case q.codes >= 0 && codesOf(p) != q.codes:
+	case q.codes != anyCodes && codesOf(p) != q.codes:
 		err := &ProtocolError{Fault: packet.FaultTruncated, Type: p.Type()}
 		q.done(nil, err)
 		return err
