@@ -33,6 +33,7 @@ type Conn struct {
 	Peer     netip.AddrPort
 	CertCN   string // of a verified client certificate
 	Opened   int64
+	TooFast  bool // above the listener's connect rate: CONNECT is refused
 
 	Loop, Client, Protocol cell.Cell
 	ConnectTimer           *group.Timer // the protocol actor's CONNECT deadline; the loop arms it

@@ -37,7 +37,7 @@ func (st *stage) connectPacket(p *packet.Connect) {
 // validateConnect is the ladder of checks that need nothing but the packet.
 func (st *stage) validateConnect(p *packet.Connect) packet.ReasonCode {
 	for _, check := range [...]func(*packet.Connect) packet.ReasonCode{
-		st.checkClientID, st.checkWill, st.checkProperties, st.checkBan,
+		st.checkRate, st.checkClientID, st.checkWill, st.checkProperties, st.checkBan,
 	} {
 		if code := check(p); code.Failed() {
 			return code
@@ -101,6 +101,13 @@ func (st *stage) tooMuch(p *packet.Properties) packet.ReasonCode {
 	}
 	if len(p.User) > lim.MaxUserProperties || size > lim.MaxPropertiesSize {
 		return packet.QuotaExceeded
+	}
+	return packet.Success
+}
+
+func (st *stage) checkRate(*packet.Connect) packet.ReasonCode {
+	if st.conn.TooFast {
+		return packet.ConnectionRateExceeded
 	}
 	return packet.Success
 }

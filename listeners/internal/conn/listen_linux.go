@@ -107,12 +107,12 @@ func (s *fdListening) ready() {
 		default:
 			continue // ECONNABORTED and the like: that connection's own fault
 		}
-		s.ln.cell.Push(&Knock{Peer: addrOf(sa), take: func(ln *Listener, in bool) { s.take(fd, addrOf(sa), in) }})
+		s.ln.cell.Push(&Knock{Peer: addrOf(sa), take: func(ln *Listener, v Verdict) { s.take(fd, addrOf(sa), v) }})
 	}
 }
 
-func (s *fdListening) take(fd int, peer netip.AddrPort, in bool) {
-	if !in {
+func (s *fdListening) take(fd int, peer netip.AddrPort, v Verdict) {
+	if v == TurnAway {
 		_ = unix.Close(fd)
 		return
 	}
@@ -121,7 +121,7 @@ func (s *fdListening) take(fd int, peer netip.AddrPort, in bool) {
 	}
 	l := s.ln.pick()
 	open := func() {
-		c := s.ln.connection(l, peer)
+		c := s.ln.connection(l, peer, v)
 		if err := l.poll.(*epoll).addSocket(c, fd); err != nil {
 			l.opts.Log.Error().Str("listener", s.ln.Base.Name).Err(err).Msg("connection")
 			_ = unix.Close(fd)

@@ -70,27 +70,55 @@ func (ln *Listener) serve(c *Conn, r *http.Request, body []byte) {
 }
 
 // Knock is a connection that was accepted by the kernel: the listener's actor
-// decides about it. core -> listener actor. It submits the Knock to the
-// Listener, or a Knock with Refuse set.
+// decides about it. core -> listener actor, which submits it to the Listener
+// with its verdict.
 type Knock struct {
 	mailbox.Link
-	Peer   netip.AddrPort
-	Refuse bool
-	take   func(*Listener, bool)
+	Peer    netip.AddrPort
+	verdict Verdict
+	take    func(*Listener, Verdict)
 }
+
+// Verdict is what a listener's actor says of a knock.
+type Verdict uint8
+
+const (
+	LetIn    Verdict = iota
+	TurnAway         // close it before anything is read
+	TooFast          // let it in, and refuse its CONNECT with 0x9F
+)
+
+// With is the knock with a verdict.
+func (k *Knock) With(v Verdict) *Knock { return &Knock{Peer: k.Peer, verdict: v, take: k.take} }
 
 // Accept implements cell.Acceptor for *Knock.
 func (ln *Listener) Accept(m cell.Message) {
 	k := m.(*Knock)
-	if !k.Refuse {
+	if k.verdict != TurnAway {
 		ln.n.Add(1)
 	}
-	k.take(ln, !k.Refuse)
+	k.take(ln, k.verdict)
 }
 
-// Release implements cell.Releaser: a knock that nobody decided about is
-// refused.
-func (k *Knock) Release() {}
+// Response answers a plain HTTP request with text. http listener actor -> core.
+type Response struct {
+	mailbox.Link
+	Status int
+	Text   string
+}
+
+// responder takes Responses for a connection (cell.Acceptor).
+type responder struct{ c *Conn }
+
+// Responder is where the answer to a plain HTTP request is submitted.
+func (c *Conn) Responder() cell.Acceptor { return responder{c} }
+
+// Accept implements cell.Acceptor. The actor may run on another loop than the
+// connection.
+func (r responder) Accept(m cell.Message) {
+	res := m.(*Response)
+	r.c.loop.Post(func() { r.c.Respond(res.Status, res.Text) })
+}
 
 // pick is the loop for a new connection: the one with the fewest.
 func (ln *Listener) pick() *Loop {
@@ -104,8 +132,9 @@ func (ln *Listener) pick() *Loop {
 }
 
 // connection makes the connection that a knock was let in with.
-func (ln *Listener) connection(l *Loop, peer netip.AddrPort) *Conn {
+func (ln *Listener) connection(l *Loop, peer netip.AddrPort, v Verdict) *Conn {
 	c := &Conn{loop: l, listener: ln}
+	c.base.TooFast = v == TooFast
 	c.base.Serial = ln.serial.Add(1)
 	c.base.Name = ln.Base.Name + "/" + strconv.FormatUint(c.base.Serial, 10)
 	c.base.Listener, c.base.Peer, c.base.Opened = ln.Base, peer, l.opts.Clock.Now()
@@ -118,7 +147,7 @@ func (ln *Listener) ServeConn(nc net.Conn) {
 	l := ln.pick()
 	ln.n.Add(1)
 	l.Post(func() {
-		c := ln.connection(l, peerOf(nc.RemoteAddr()))
+		c := ln.connection(l, peerOf(nc.RemoteAddr()), LetIn)
 		l.addNet(c, nc)
 		c.open()
 	})

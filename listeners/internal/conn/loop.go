@@ -13,6 +13,7 @@ import (
 	"emqttd/actors/metrics"
 	"emqttd/listeners/tls"
 	"emqttd/listeners/ws"
+	"emqttd/protocol/packet"
 	"emqttd/supervisor"
 	"emqttd/supervisor/cell"
 	"emqttd/supervisor/group"
@@ -235,5 +236,15 @@ func (l *Loop) remove(c *Conn) {
 	c.listener.n.Add(-1)
 }
 
-var _ cell.Acceptor = (*Conn)(nil)
-var _ = metrics.CloseUnknown
+// KickAll ends every connection of the loop in order, from any goroutine.
+func (l *Loop) KickAll(code packet.ReasonCode, reason metrics.Close) {
+	l.Post(func() {
+		for c := range l.conns {
+			if c.layer == inMQTT {
+				c.base.Protocol.Push(&cast.Kick{Code: code, Reason: reason})
+			} else if c.layer != lingering {
+				c.end(reason, nil)
+			}
+		}
+	})
+}

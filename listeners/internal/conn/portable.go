@@ -213,14 +213,14 @@ func (s *netListening) accept() {
 			time.Sleep(10 * time.Millisecond) // out of descriptors, most likely
 			continue
 		}
-		s.ln.cell.Push(&Knock{Peer: peerOf(nc.RemoteAddr()), take: func(ln *Listener, in bool) {
-			if !in {
+		s.ln.cell.Push(&Knock{Peer: peerOf(nc.RemoteAddr()), take: func(ln *Listener, v Verdict) {
+			if v == TurnAway {
 				_ = nc.Close()
 				return
 			}
 			l := ln.pick()
 			l.Post(func() {
-				c := ln.connection(l, peerOf(nc.RemoteAddr()))
+				c := ln.connection(l, peerOf(nc.RemoteAddr()), v)
 				l.addNet(c, nc)
 				c.open()
 			})

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command emqttd is the broker.
+//
+//	emqttd                      listen on loopback: tcp 1883, ws 8083 /mqtt
+//	emqttd -c emqttd.yaml       with a configuration
+//	emqttd --print-config       print it, with comments, and exit
+//	emqttd --check              test it and exit: 0, or 78 with what is wrong
+//
+// SIGTERM and SIGINT stop it in order, SIGHUP reads configuration and files
+// anew. Exit codes: 0 stopped in order, 1 it could not go on, 78 the
+// configuration is wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"emqttd/supervisor/broker"
+	"emqttd/supervisor/broker/config"
+)
+
+// exitConfig is EX_CONFIG of sysexits.h; the systemd unit does not restart after
+// it.
+const exitConfig = 78
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// flags are the command line.
+type flags struct {
+	file                 string
+	sets                 []string
+	check, print, health bool
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	var f flags
+	code := 0
+	cmd := &cobra.Command{
+		Use:           "emqttd",
+		Short:         "MQTT broker",
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version(),
+		RunE: func(*cobra.Command, []string) error {
+			code = f.do(stdout, stderr)
+			return nil
+		},
+	}
+	cmd.SetArgs(args)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	fl := cmd.Flags()
+	fl.StringVarP(&f.file, "config", "c", "", "configuration file (YAML)")
+	fl.StringArrayVar(&f.sets, "set", nil, "set a key, as in listeners.tcp.default.bind=:1883; may be repeated")
+	fl.BoolVar(&f.check, "check", false, "test the configuration and the files it names, then exit")
+	fl.BoolVar(&f.print, "print-config", false, "print the effective configuration with comments, then exit")
+	fl.BoolVar(&f.health, "health", false, "ask the running broker for its status, then exit")
+	if err := cmd.Execute(); err != nil {
+		fmt.Fprintln(stderr, "emqttd:", err)
+		return 2
+	}
+	return code
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "devel"
+}
+
+func (f *flags) load() (*config.Config, *config.Origins, error) {
+	return config.Load(config.Sources{File: f.file, Env: os.Environ(), Sets: f.sets})
+}
+
+func (f *flags) do(stdout, stderr io.Writer) int {
+	cfg, origins, err := f.load()
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitConfig
+	}
+	switch {
+	case f.print:
+		if err := cfg.Print(stdout, config.PrintOptions{Origins: origins}); err != nil {
+			fmt.Fprintln(stderr, "emqttd:", err)
+			return 1
+		}
+		return 0
+	case f.check:
+		if err := cfg.CheckFiles(origins); err != nil {
+			fmt.Fprintln(stderr, err)
+			return exitConfig
+		}
+		fmt.Fprintln(stdout, "configuration is fine")
+		return 0
+	case f.health:
+		return health(cfg, stdout, stderr)
+	}
+	return f.serve(cfg, stderr)
+}
+
+// health asks the status pages in turn.
+func health(cfg *config.Config, stdout, stderr io.Writer) int {
+	client := &http.Client{Timeout: 3 * time.Second}
+	err := errors.New("no listener serves /status")
+	for _, url := range cfg.StatusURLs() {
+		var res *http.Response
+		if res, err = client.Get(url); err != nil {
+			continue
+		}
+		body, _ := io.ReadAll(io.LimitReader(res.Body, 4096))
+		_ = res.Body.Close()
+		if res.StatusCode == http.StatusOK {
+			fmt.Fprintln(stdout, string(body))
+			return 0
+		}
+		err = fmt.Errorf("%s: %s", url, res.Status)
+	}
+	fmt.Fprintln(stderr, "emqttd:", err)
+	return 1
+}
+
+// logger is the process's log: a line for people, or JSON for machines.
+func logger(cfg *config.Config, stderr io.Writer) zerolog.Logger {
+	level, err := zerolog.ParseLevel(string(cfg.Log.Level))
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	zerolog.TimeFieldFormat = time.RFC3339Nano
+	out := stderr
+	if cfg.Log.Format == config.LogConsole {
+		out = zerolog.ConsoleWriter{Out: stderr, TimeFormat: "15:04:05.000"}
+	}
+	return zerolog.New(out).Level(level).With().Timestamp().Str("node", cfg.Node.Name).Logger()
+}
+
+func (f *flags) serve(cfg *config.Config, stderr io.Writer) int {
+	log := logger(cfg, stderr)
+	if limit := int64(cfg.Runtime.GoMemLimit); limit > 0 {
+		debug.SetMemoryLimit(limit)
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	b, err := broker.Start(cfg, log)
+	if err != nil {
+		log.Error().Err(err).Msg("start failed")
+		return 1
+	}
+	log.Info().Str("version", version()).Msg("emqttd is running")
+	notify(log, daemon.SdNotifyReady)
+	for {
+		select {
+		case err := <-b.Failed():
+			log.Error().Err(err).Msg("broker can not go on")
+			_ = f.stop(b, cfg, log)
+			return 1
+		case s := <-signals:
+			if s == syscall.SIGHUP {
+				f.reload(b, log)
+				continue
+			}
+			log.Info().Stringer("signal", s).Msg("stopping")
+			return f.stop(b, cfg, log)
+		}
+	}
+}
+
+func notify(log zerolog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn().Err(err).Msg("sd_notify")
+	}
+}
+
+func (f *flags) stop(b *broker.Broker, cfg *config.Config, log zerolog.Logger) int {
+	notify(log, daemon.SdNotifyStopping)
+	ctx, cancel := context.WithTimeout(context.Background(), cfg.Runtime.ShutdownTimeout)
+	defer cancel()
+	if err := b.Shutdown(ctx); err != nil {
+		log.Error().Err(err).Msg("stopped")
+		return 1
+	}
+	log.Info().Msg("stopped")
+	return 0
+}
+
+func (f *flags) reload(b *broker.Broker, log zerolog.Logger) {
+	notify(log, daemon.SdNotifyReloading)
+	defer notify(log, daemon.SdNotifyReady)
+	cfg, _, err := f.load()
+	if err != nil {
+		log.Error().Err(err).Msg("reload: configuration is wrong, the old one stays")
+		return
+	}
+	restart, err := b.Reload(cfg)
+	if err != nil {
+		log.Error().Err(err).Msg("reload")
+	}
+	log.Info().Strs("need_restart", restart).Msg("reloaded")
+}

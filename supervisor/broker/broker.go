@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"emqttd/actors/cast"
+	"emqttd/actors/metrics"
+	"emqttd/actors/protocol"
+	"emqttd/actors/retainer"
+	"emqttd/actors/router"
+	"emqttd/actors/session"
+	"emqttd/actors/sm"
+	"emqttd/actors/store"
+	"emqttd/actors/store/memory"
+	"emqttd/actors/wsclient"
+	"emqttd/actors/wsloop"
+	"emqttd/listeners"
+	"emqttd/listeners/tls"
+	"emqttd/protocol/packet"
+	"emqttd/supervisor"
+	"emqttd/supervisor/broker/config"
+	"emqttd/supervisor/cell"
+	"emqttd/supervisor/group"
+)
+
+// Broker is a running broker.
+type Broker struct {
+	cfg     *config.Config
+	log     zerolog.Logger
+	env     *cast.Env
+	pub     *session.Publisher
+	loops   []*listeners.Loop
+	ports   []*port
+	root    *supervisor.Supervisor
+	pool    *group.Pool
+	gates   atomic.Pointer[gates]
+	engine  store.Engine
+	epochs  atomic.Uint64
+	kinds   kinds
+	sms     []*sm.Memory
+	local   *listeners.Listener // for Dial
+	started time.Time
+
+	mu     sync.Mutex
+	closed bool
+	failed chan error
+}
+
+// kinds are the actor kinds of a broker, with their counters.
+type kinds struct{ wsLoop, wsClient, protocol, session, sm, router, retainer, store *cell.Kind }
+
+// All calls yield for every kind.
+func (k *kinds) all(yield func(*cell.Kind) bool) {
+	for _, k := range []*cell.Kind{k.wsLoop, k.wsClient, k.protocol, k.session, k.sm, k.router, k.retainer, k.store} {
+		if !yield(k) {
+			return
+		}
+	}
+}
+
+// Start starts a broker. The configuration has been validated and is not changed
+// any more; the log is the broker's.
+func Start(cfg *config.Config, log zerolog.Logger) (*Broker, error) {
+	b := &Broker{cfg: cfg, log: log, failed: make(chan error, 1), started: time.Now()}
+	b.pool = group.NewPool(workers(cfg), cfg.Runtime.WorkerQueue)
+	g, err := newGates(cfg, b.pool)
+	if err != nil {
+		b.pool.Close()
+		return nil, err
+	}
+	b.gates.Store(g)
+	if err := b.build(); err != nil {
+		b.Close()
+		return nil, err
+	}
+	for _, l := range b.loops {
+		l.Start()
+	}
+	if err := b.listen(); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func workers(cfg *config.Config) int {
+	if cfg.Runtime.Workers > 0 {
+		return cfg.Runtime.Workers
+	}
+	return 2 * runtime.GOMAXPROCS(0)
+}
+
+// loopCount is how many event loops there are: one up to two cores, since
+// crossing from loop to loop is what costs at low rates; half the cores above.
+func loopCount(cfg *config.Config) int {
+	if cfg.Runtime.Loops > 0 {
+		return cfg.Runtime.Loops
+	}
+	return max(1, runtime.GOMAXPROCS(0)/2)
+}
+
+// build makes loops, services and the supervision tree.
+func (b *Broker) build() error {
+	cfg := b.cfg
+	b.env = cast.NewEnv(cfg.Node.Name, b.log, new(metrics.Metrics), limitsOf(cfg))
+	opts := &listeners.Options{Env: b.env, HandshakeTimeout: cfg.MQTT.HandshakeTimeout, WriteTimeout: cfg.MQTT.WriteTimeout,
+		ReadBuffer: int(cfg.Runtime.ReadBuffer), MaxCrashes: cfg.Runtime.ActorMaxCrashes, CrashWindow: cfg.Runtime.ActorCrashWindow,
+		Portable: cfg.Runtime.Engine == config.EngineGoroutine, TLS: tls.NewPool(1024, workers(cfg)), Clock: group.Wall{}, Log: b.log,
+		Actors: b.actors}
+	for i := range loopCount(cfg) {
+		l, err := listeners.NewLoop(i, opts)
+		if err != nil {
+			return fmt.Errorf("event loop: %w", err)
+		}
+		b.loops = append(b.loops, l)
+	}
+	b.services()
+	system := supervisor.System(b.log)
+	if err := supervisor.StartRoot(system, b.root, b.giveUp); err != nil {
+		return fmt.Errorf("supervision tree: %w", err)
+	}
+	return nil
+}
+
+// services makes the service actors; all of them live on the first loop, so
+// that a broker with one loop crosses no thread.
+func (b *Broker) services() {
+	g, env := b.loops[0].Group(), b.env
+	lim := env.Limits()
+	table := router.NewTable(lim.Topics.Levels)
+	index := retainer.NewIndex(lim.Topics.Levels)
+	b.engine = memory.New()
+	b.kinds.store = store.Kind(b.engine, b.storeFailed, b.log)
+	env.Store = cell.New(b.kinds.store, "store", g, nil)
+	b.pub = &session.Publisher{Env: env, Table: table, Log: store.NewLog(b.engine.Last(), env.Store, index), Retained: index}
+	b.kinds.retainer = retainer.Kind(index, env)
+	env.Retainer = cell.New(b.kinds.retainer, "retainer", g, nil)
+	b.kinds.router = router.Kind(table, env)
+	env.Router = []*cell.Cell{cell.New(b.kinds.router, "router/0", g, nil)}
+	b.kinds.session = session.Kind(env)
+	mem := sm.NewMemory(env, b.pub, b.kinds.session, &b.epochs)
+	b.sms = append(b.sms, mem)
+	b.kinds.sm = sm.Kind(mem)
+	env.SM = []*cell.Cell{cell.New(b.kinds.sm, "sm/0", g, nil)}
+	b.kinds.wsLoop, b.kinds.wsClient, b.kinds.protocol = wsloop.Kind(env), wsclient.Kind(env), protocol.Kind(env, b.pub)
+	b.root = b.tree(g)
+}
+
+// intensity is OTP's as emqttd set it for its managers.
+func intensity(s supervisor.Strategy, children ...supervisor.Child) supervisor.Options {
+	return supervisor.Options{Strategy: s, MaxRestarts: 10, Within: time.Hour, Children: children}
+}
+
+// tree is the boot list.
+func (b *Broker) tree(g *group.Group) *supervisor.Supervisor {
+	pool := func(name string, cells []*cell.Cell) supervisor.Child {
+		var children []supervisor.Child
+		for _, c := range cells {
+			children = append(children, supervisor.Child{Cell: c})
+		}
+		s := supervisor.New(name, g, intensity(supervisor.OneForOne, children...), b.log)
+		return supervisor.Child{Cell: s.Cell(), Supervisor: s}
+	}
+	children := []supervisor.Child{
+		{Cell: b.env.Store},
+		{Cell: b.env.Retainer},
+		pool("pubsub_sup", b.env.Router),
+		pool("sm_sup", b.env.SM),
+	}
+	for _, l := range b.loops {
+		s := supervisor.New(fmt.Sprintf("session_sup/%d", l.Index()), l.Group(), supervisor.Options{Strategy: supervisor.SimpleOneForOne}, b.log)
+		b.env.SessionSup = append(b.env.SessionSup, s.Cell())
+		children = append(children, supervisor.Child{Cell: s.Cell(), Supervisor: s},
+			supervisor.Child{Cell: l.Supervisor().Cell(), Supervisor: l.Supervisor()})
+	}
+	b.ports = b.makePorts(g)
+	var ports []*cell.Cell
+	for _, p := range b.ports {
+		ports = append(ports, p.cell)
+	}
+	children = append(children, pool("esockd_sup", ports))
+	return supervisor.New("emqttd_sup", g, intensity(supervisor.OneForOne, children...), b.log)
+}
+
+// actors gives a connection its actors; it runs on the connection's loop.
+func (b *Broker) actors(c *cast.Conn, owner cell.Owner, g *group.Group, l *listeners.Listener) {
+	wsloop.Init(b.kinds.wsLoop, c, owner, g, b.env.Limits().MaxPacketSize)
+	wsclient.Init(b.kinds.wsClient, c, owner, g)
+	protocol.Init(b.kinds.protocol, c, owner, g, l.Data.(*port).gate.Load())
+}
+
+func (b *Broker) storeFailed(err error) { b.fail(fmt.Errorf("store: %w", err)) }
+
+// giveUp is called when the root's restart intensity is exceeded.
+func (b *Broker) giveUp(crash *cell.Crash) {
+	b.fail(fmt.Errorf("supervision tree gave up: %s: %v", crash.Cell.Name(), crash.Reason))
+}
+
+func (b *Broker) fail(err error) {
+	select {
+	case b.failed <- err:
+	default:
+	}
+}
+
+// Failed delivers the error for which the broker can not go on; whoever runs it
+// closes it and ends the process with a failure.
+func (b *Broker) Failed() <-chan error { return b.failed }
+
+// Metrics are the broker's counters.
+func (b *Broker) Metrics() *metrics.Metrics { return b.env.Metrics }
+
+// Kinds calls yield for every kind of actor, with its counters.
+func (b *Broker) Kinds(yield func(*cell.Kind) bool) { b.kinds.all(yield) }
+
+// Addr is the bound address of a listener by its key, such as
+// "listeners.tcp.default"; nil when there is none.
+func (b *Broker) Addr(key string) net.Addr {
+	for _, p := range b.ports {
+		if p.named.Key() == key {
+			return p.core.Addr()
+		}
+	}
+	return nil
+}
+
+// Close stops without ceremony what Shutdown would stop in order.
+func (b *Broker) Close() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = b.Shutdown(ctx)
+}
+
+// Shutdown stops the broker in order: no new connections, every client is told
+// (0x8B in 5.0) and detached from its session, wills without delay are published,
+// what is owed to the store is written. When ctx ends first it stops whatever is
+// left, and says so.
+func (b *Broker) Shutdown(ctx context.Context) error {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return nil
+	}
+	b.closed = true
+	b.mu.Unlock()
+	for _, p := range b.ports {
+		p.close()
+	}
+	err := b.drain(ctx)
+	for _, l := range b.loops {
+		l.Close()
+	}
+	b.pool.Close()
+	if b.engine != nil {
+		err = errors.Join(err, b.engine.Close())
+	}
+	return err
+}
+
+// drain sends every client away and waits until they are gone.
+func (b *Broker) drain(ctx context.Context) error {
+	for _, l := range b.loops {
+		l.KickAll(packet.ServerShuttingDown, metrics.CloseShutdown)
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		left := 0
+		for _, l := range b.loops {
+			left += l.Len()
+		}
+		if left == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("broker: %d connections left at the end of the time for shutdown", left)
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"fmt"
+	"net"
+	"sync/atomic"
+
+	"emqttd/actors/cast"
+	"emqttd/actors/protocol"
+	"emqttd/listeners"
+	"emqttd/listeners/httpd"
+	"emqttd/listeners/tcp"
+	"emqttd/listeners/tls"
+	"emqttd/listeners/ws"
+	"emqttd/supervisor/broker/config"
+	"emqttd/supervisor/cell"
+	"emqttd/supervisor/group"
+)
+
+// port is a listener with its actor.
+type port struct {
+	named config.Named
+	core  *listeners.Listener
+	door  *tcp.Gate
+	cell  *cell.Cell
+	gate  atomic.Pointer[protocol.Gate]
+	bound bool
+}
+
+func (p *port) close() {
+	if p.bound {
+		p.bound = false
+		p.core.Close()
+	}
+}
+
+// makePorts makes the listener actors; nothing is bound yet.
+func (b *Broker) makePorts(g *group.Group) []*port {
+	var out []*port
+	for _, l := range b.cfg.Listeners.Active() {
+		out = append(out, b.makePort(l, g))
+	}
+	return out
+}
+
+func (b *Broker) makePort(l config.Named, g *group.Group) *port {
+	name := string(l.Kind) + ":" + l.Name
+	p := &port{named: l, core: &listeners.Listener{Base: &cast.Listener{Name: name, Transport: string(l.Kind),
+		Loopback: l.Local(), AllowAnonymous: b.cfg.AnonymousAllowed(l.Listener), CertUsername: l.TLS.PeerCertAsUsername == config.PeerCertCN}}}
+	p.core.Data = p
+	p.core.Proxy = map[config.ProxyProtocol]listeners.ProxyMode{config.ProxyV1: listeners.ProxyV1,
+		config.ProxyV2: listeners.ProxyV2, config.ProxyBoth: listeners.ProxyBoth}[l.ProxyProtocol]
+	p.door = tcp.NewGate(p.core, b.rules(l, b.gates.Load()))
+	if l.Kind == config.WS || l.Kind == config.WSS {
+		m := &httpd.Memory{Gate: p.door, Env: b.env, Pub: b.pub, Access: p.gate.Load, Status: l.HTTPStatus, Publish: l.HTTPPublish}
+		p.cell = cell.New(httpd.Kind(m, b.log), "listener/"+name, g, nil)
+		p.core.Serve, p.core.Refused = m.Serve(p.cell), m.Refused
+		p.core.WS = ws.NewUpgrader(upgradeOf(l))
+	} else {
+		p.cell = cell.New(tcp.Kind(p.door, b.log), "listener/"+name, g, nil)
+	}
+	return p
+}
+
+func upgradeOf(l config.Named) ws.Config {
+	return ws.Config{Paths: l.Paths, AllowedOrigins: l.AllowedOrigins, CheckHost: l.Local(), Hosts: l.AllowedHosts,
+		Compression: l.Compression, MaxMessage: int(l.MaxMessage), MaxInflated: int(l.MaxInflated),
+		AllowText: l.AllowTextFrames, MaxHeader: int(l.MaxHeader)}
+}
+
+func (b *Broker) rules(l config.Named, g *gates) *tcp.Rules {
+	return &tcp.Rules{MaxConnections: l.MaxConnections, MaxRate: l.MaxConnectRate, Admit: g.admit(l)}
+}
+
+// listen binds the listeners.
+func (b *Broker) listen() error {
+	for _, p := range b.ports {
+		gate, err := b.gates.Load().gate(p.named)
+		if err != nil {
+			return err
+		}
+		p.gate.Store(gate)
+		if err := p.loadTLS(); err != nil {
+			return err
+		}
+		if err := p.core.Listen(p.named.Bind.Network(), p.named.Bind.Target(), b.loops, p.cell); err != nil {
+			return err
+		}
+		p.bound = true
+		b.log.Info().Str("listener", p.core.Base.Name).Stringer("address", p.core.Addr()).Msg("listening")
+	}
+	b.warnAnonymous()
+	return nil
+}
+
+// warnAnonymous says once that names and passwords are not looked at.
+func (b *Broker) warnAnonymous() {
+	for _, p := range b.ports {
+		if len(b.cfg.Auth.Chain) == 0 && b.cfg.AnonymousAllowed(p.named.Listener) {
+			b.log.Warn().Str("hint", "set auth.chain to check them").Msg("no authentication is configured: user names and passwords are accepted unread")
+			return
+		}
+	}
+}
+
+func (p *port) loadTLS() error {
+	if p.named.Kind != config.TLS && p.named.Kind != config.WSS {
+		return nil
+	}
+	t := p.named.TLS
+	s, err := tls.NewServer(tls.Config{CertFile: t.CertFile, KeyFile: t.KeyFile, CAFile: t.CAFile,
+		ClientAuth: tls.ClientAuth(t.ClientAuth), MinVersion: string(t.MinVersion)})
+	if err != nil {
+		return fmt.Errorf("%s.tls: %w", p.named.Key(), err)
+	}
+	p.core.TLS = s
+	return nil
+}
+
+// Dial opens a connection to the broker inside the process: a net.Conn that
+// speaks MQTT, as if it had come in by the first TCP listener.
+func (b *Broker) Dial() (net.Conn, error) {
+	for _, p := range b.ports {
+		if p.named.Kind == config.TCP && p.bound {
+			near, far := net.Pipe()
+			p.core.ServeConn(far)
+			return near, nil
+		}
+	}
+	return nil, fmt.Errorf("broker: no tcp listener is configured")
+}

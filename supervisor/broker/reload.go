@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"errors"
+
+	"emqttd/supervisor/broker/config"
+)
+
+// Reload takes over a new configuration as far as that goes without a restart,
+// and reads files anew: certificates, passwords, rules. Connections stay. It
+// returns the keys that need a restart. After an error everything that could not
+// be read is as it was.
+func (b *Broker) Reload(cfg *config.Config) (needRestart []string, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, needRestart = config.Diff(b.cfg, cfg)
+	g, err := newGates(cfg, b.pool)
+	if err != nil {
+		return needRestart, err
+	}
+	g.bans = b.gates.Load().bans
+	if err := g.readBans(); err != nil {
+		return needRestart, err
+	}
+	b.gates.Store(g)
+	b.env.SetLimits(limitsOf(cfg))
+	byKey := map[string]config.Named{}
+	for _, l := range cfg.Listeners.Active() {
+		byKey[l.Key()] = l
+	}
+	var errs []error
+	for _, p := range b.ports {
+		l, ok := byKey[p.named.Key()]
+		if !ok {
+			continue
+		}
+		gate, err := g.gate(l)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		p.gate.Store(gate)
+		p.door.SetRules(b.rules(l, g))
+		if p.core.TLS != nil {
+			errs = append(errs, p.core.TLS.Reload())
+		}
+	}
+	b.cfg = cfg
+	return needRestart, errors.Join(errs...)
+}
