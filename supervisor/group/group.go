@@ -60,15 +60,16 @@ func (Wall) Now() int64 { return time.Now().UnixNano() }
 
 // Group is a serial executor with its timers.
 type Group struct {
-	name  string
-	in    atomic.Pointer[Task] // newest first
-	head  *Task                // taken, oldest first
-	sleep atomic.Bool          // the driver waits: Schedule must wake it
-	wake  func()
-	clock Clock
-	now   int64 // time of the current turn, see Tick
-	heap  timerHeap
-	turns atomic.Uint64 // tasks run, for the stall watch
+	name    string
+	in      atomic.Pointer[Task] // newest first
+	head    *Task                // taken, oldest first
+	sleep   atomic.Bool          // the driver waits: Schedule must wake it
+	wake    func()
+	clock   Clock
+	now     int64 // time of the current turn, see Tick
+	heap    timerHeap
+	sweepAt int           // length of heap at which it is swept
+	turns   atomic.Uint64 // tasks run, for the stall watch
 
 	// Scratch is the memory of one decision, shared by all cells of the group;
 	// package cell owns it.
@@ -78,7 +79,7 @@ type Group struct {
 // New makes a group that somebody else drives: wake is called, from any
 // goroutine, when work arrives while the driver sleeps (see Sleep). Nil: never.
 func New(name string, clock Clock, wake func()) *Group {
-	g := &Group{name: name, clock: clock, wake: wake}
+	g := &Group{name: name, clock: clock, wake: wake, sweepAt: minSweep}
 	g.now = clock.Now()
 	return g
 }

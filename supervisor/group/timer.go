@@ -4,6 +4,7 @@ package group
 
 import (
 	"math"
+	"sync"
 	"sync/atomic"
 )
 
@@ -13,6 +14,7 @@ import (
 // off by every packet touches the heap once per period.
 type Timer struct {
 	at   atomic.Int64 // deadline, nanoseconds since the Unix epoch; 0: off
+	mu   sync.Mutex   // seq, in and up change together: the cell may change its group
 	seq  atomic.Uint32
 	in   atomic.Pointer[Group] // whose heap holds the entry with seq
 	up   atomic.Int64          // when that entry comes up
@@ -47,10 +49,35 @@ func (g *Group) Arm(t *Timer, at int64) {
 }
 
 func (g *Group) enter(t *Timer, at int64) {
+	if len(g.heap) >= g.sweepAt {
+		g.sweep()
+	}
+	t.mu.Lock()
 	t.in.Store(g)
 	t.up.Store(at)
-	g.heap.push(entry{at: at, seq: t.seq.Add(1), t: t})
+	seq := t.seq.Add(1)
+	t.mu.Unlock()
+	g.heap.push(entry{at: at, seq: seq, t: t})
 }
+
+// sweep throws out the entries that nobody waits for: of timers that are off, or
+// for which another entry speaks. They would hold what the timers are part of
+// until their deadlines, which a peer may choose hours away; so they are never
+// more than the others and minSweep.
+func (g *Group) sweep() {
+	kept := g.heap[:0]
+	for _, e := range g.heap {
+		if at, ok := e.t.look(e.seq, onlyLook); ok && at != 0 {
+			kept = append(kept, e)
+		}
+	}
+	clear(g.heap[len(kept):])
+	g.heap = kept
+	g.heap.order()
+	g.sweepAt = 2*len(kept) + minSweep
+}
+
+const minSweep = 64
 
 // Next is the time of the earliest heap entry, math.MaxInt64 when there is
 // none. It may be called by the driver only.
@@ -64,20 +91,36 @@ func (g *Group) Next() int64 {
 func (g *Group) fire() {
 	for len(g.heap) > 0 && g.heap[0].at <= g.now {
 		e := g.heap.pop()
-		if e.seq != e.t.seq.Load() {
-			continue // another entry speaks for this timer now
-		}
-		switch at := e.t.at.Load(); {
-		case at == 0:
-			e.t.in.Store(nil)
+		switch at, ok := e.t.look(e.seq, g.now); {
+		case !ok || at == 0:
 		case at > g.now:
-			g.enter(e.t, at)
+			g.heap.push(entry{at: at, seq: e.seq, t: e.t})
 		default:
-			e.t.in.Store(nil)
 			e.t.fire(e.t)
 		}
 	}
 }
+
+// look is the deadline of t when its entry seq comes up at time now, or is only
+// looked at; ok is false when another entry speaks for t. A deadline to come is
+// when the entry will come up next; without one t has no entry from here on.
+func (t *Timer) look(seq uint32, now int64) (at int64, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.seq.Load() != seq {
+		return 0, false
+	}
+	at = t.at.Load()
+	switch {
+	case at == 0 || at <= now:
+		t.in.Store(nil)
+	case now != onlyLook:
+		t.up.Store(at)
+	}
+	return at, true
+}
+
+const onlyLook = math.MinInt64
 
 // entry is one promise of the heap to look at a timer.
 type entry struct {
@@ -110,23 +153,33 @@ func (h *timerHeap) pop() entry {
 	s[len(s)-1] = entry{}
 	s = s[:len(s)-1]
 	*h = s
-	if len(s) == 0 {
-		return top
+	if len(s) > 0 {
+		s.sink(0, last)
 	}
-	i := 0
+	return top
+}
+
+// order makes a heap of entries in any order.
+func (h timerHeap) order() {
+	for i := (len(h) - 2) / 4; i >= 0 && len(h) > 1; i-- {
+		h.sink(i, h[i])
+	}
+}
+
+// sink puts e where it belongs in the heap below i, whose entry is taken.
+func (h timerHeap) sink(i int, e entry) {
 	for {
 		least, first := -1, 4*i+1
-		for c := first; c < first+4 && c < len(s); c++ {
-			if least < 0 || s[c].at < s[least].at {
+		for c := first; c < first+4 && c < len(h); c++ {
+			if least < 0 || h[c].at < h[least].at {
 				least = c
 			}
 		}
-		if least < 0 || s[least].at >= last.at {
+		if least < 0 || h[least].at >= e.at {
 			break
 		}
-		s[i] = s[least]
+		h[i] = h[least]
 		i = least
 	}
-	s[i] = last
-	return top
+	h[i] = e
 }
