@@ -3,7 +3,8 @@
 // Command emqtt is a box of MQTT client tools. `emqtt pub` and `emqtt sub` take
 // the flags of mosquitto_pub and mosquitto_sub and answer with the same output
 // and exit codes, so that scripts written for those run with these; WebSocket
-// is added (--ws, ws:// and wss://).
+// is added (--ws, ws:// and wss://). `emqtt check` plays the conformance scripts
+// against a broker.
 //
 // Reading order: settings.go (what can be asked for), flags.go (how it is
 // asked), dial.go, pub.go, sub.go.
@@ -35,6 +36,7 @@ func commands(w *world) []*cobra.Command {
 	return []*cobra.Command{
 		pubCommand(w),
 		subCommand(w),
+		checkCommand(),
 	}
 }
 
