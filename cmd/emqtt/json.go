@@ -159,6 +159,8 @@ func messageJSON(b []byte, m *client.Message, at time.Time, payloadIsJSON, prett
 	return w.b, true
 }
 
+// properties come in the order of their identifiers, which is that of our
+// serializer; mosquitto_sub prints them in the order of arrival.
 func (w *jsonWriter) properties(p *packet.Properties) {
 	w.member("properties")
 	w.begin('{')
@@ -168,8 +170,17 @@ func (w *jsonWriter) properties(p *packet.Properties) {
 	for _, id := range p.SubscriptionIDs {
 		w.number("subscription-identifier", int64(id))
 	}
+	if p.Has(packet.PropPayloadFormat) {
+		w.number("payload-format-indicator", int64(p.PayloadFormat))
+	}
+	if p.Has(packet.PropMessageExpiry) {
+		w.number("message-expiry-interval", int64(p.MessageExpiry))
+	}
 	if p.Has(packet.PropContentType) {
 		w.text("content-type", p.ContentType)
+	}
+	if p.Has(packet.PropResponseTopic) {
+		w.text("response-topic", p.ResponseTopic)
 	}
 	if p.Has(packet.PropCorrelationData) {
 		w.text("correlation-data", string(p.CorrelationData))
@@ -181,15 +192,6 @@ func (w *jsonWriter) properties(p *packet.Properties) {
 			w.text(u.Key, u.Value)
 		}
 		w.end()
-	}
-	if p.Has(packet.PropResponseTopic) {
-		w.text("response-topic", p.ResponseTopic)
-	}
-	if p.Has(packet.PropPayloadFormat) {
-		w.number("payload-format-indicator", int64(p.PayloadFormat))
-	}
-	if p.Has(packet.PropMessageExpiry) {
-		w.number("message-expiry-interval", int64(p.MessageExpiry))
 	}
 	w.end()
 }
