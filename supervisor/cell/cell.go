@@ -68,10 +68,12 @@ type Cell struct {
 	suspend  bool  // between a crash and the restart
 	ending   bool  // an End effect was performed
 	ended    atomic.Bool
-	attempts uint8 // decisions about the head that crashed
+	tried    Message // what crashed last, until it is committed or poison
+	attempts uint8   // decisions about tried that crashed
 	last     *Crash
 	outbox   outbox // committed effects that an incarnation left behind
 	moveTo   *group.Group
+	timers   *TimerFired // all timers of the cell, linked
 }
 
 // New makes a cell that g runs. Messages may be sent to it at once; they wait

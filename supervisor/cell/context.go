@@ -56,7 +56,7 @@ func (x *Context) Actor() actor.Context { return x.pa }
 
 // Again reports whether this is the second attempt at the message: the first one
 // crashed.
-func (x *Context) Again() bool { return x.cell.attempts > 0 }
+func (x *Context) Again() bool { return x.cell.attempts > 0 && x.cell.tried == x.msg }
 
 // Keep says that the stage keeps the message (it passes it on or stores it), so
 // that it is not released.
@@ -208,5 +208,5 @@ func (x *Context) Commit(b Batch) {
 	x.commitWrites()
 	b.Advance()
 	x.ready = len(x.effects)
-	x.cell.attempts = 0
+	x.cell.settled(x.msg)
 }

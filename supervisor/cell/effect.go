@@ -42,6 +42,7 @@ type effect struct {
 type outbox struct {
 	effects []effect
 	bytes   []byte
+	done    []Message // decided about, to be released when the effects are done
 }
 
 // perform does the committed effects that are not done yet.
@@ -122,7 +123,7 @@ func (x *Context) load(c *Cell) {
 	x.effects = append(x.effects, c.outbox.effects...)
 	x.bytes = append(x.bytes, c.outbox.bytes...)
 	x.ready = len(x.effects)
-	c.outbox = outbox{}
+	c.outbox.effects, c.outbox.bytes = nil, nil
 }
 
 // reset empties the scratch memory.

@@ -66,6 +66,10 @@ func (r *run) user() bool {
 		x.load(c)
 		r.finishEffects()
 		x.reset()
+		for _, m := range c.outbox.done {
+			release(m)
+		}
+		c.outbox.done = nil
 		if c.ending {
 			r.end()
 			return false
@@ -75,11 +79,13 @@ func (r *run) user() bool {
 	if m == nil {
 		return false
 	}
-	if t, ok := m.(*TimerFired); ok && !t.take(x.Now()) {
+	if t, ok := m.(*TimerFired); ok && !t.timer.Due(x.Now()) {
 		c.queue.Pop()
+		c.settled(m)
+		t.again(x.group)
 		return true
 	}
-	if c.attempts >= 2 {
+	if c.attempts >= 2 && c.tried == m {
 		m = r.poison(m)
 	}
 	x.msg = m
@@ -90,7 +96,7 @@ func (r *run) user() bool {
 	x.commitWrites()
 	x.ready = len(x.effects)
 	c.queue.Pop()
-	c.attempts = 0
+	c.settled(m)
 	r.finishEffects()
 	if hook.Load() != nil {
 		at(c, Done, m)
@@ -98,15 +104,34 @@ func (r *run) user() bool {
 	kept := x.kept
 	x.reset()
 	if !kept {
-		if rel, ok := m.(Releaser); ok {
-			rel.Release()
-		}
+		release(m)
 	}
 	if c.ending {
 		r.end()
 		return false
 	}
 	return true
+}
+
+// settled forgets the crashes of m: it is decided about.
+func (c *Cell) settled(m Message) {
+	if c.tried == m {
+		c.tried, c.attempts = nil, 0
+	}
+}
+
+// release lets go of a message that its receiver is done with. A timer whose
+// message was poison may be set again.
+func release(m Message) {
+	if p, ok := m.(*Poison); ok {
+		if t, ok := p.Message.(*TimerFired); ok {
+			t.Release()
+		}
+		return
+	}
+	if rel, ok := m.(Releaser); ok {
+		rel.Release()
+	}
 }
 
 func (r *run) finishEffects() {
@@ -126,14 +151,15 @@ func (r *run) poison(m Message) Message {
 		if c.owner != nil {
 			c.owner.Abort(c, p.Crash)
 		}
-		c.attempts = 0
+		c.settled(m)
+		release(m)
 		skip := new(Skip)
 		c.queue.PushFront(skip)
 		return skip
 	}
 	p := &Poison{Message: m, Crash: c.last}
 	c.queue.PushFront(p)
-	c.attempts = 0
+	c.settled(m)
 	c.kind.Poisoned.Add(1)
 	return p
 }
@@ -151,6 +177,9 @@ func (r *run) end() {
 		c.kind.Cells.Add(-1)
 	}
 	c.drain()
+	for t := c.timers; t != nil; t = t.next {
+		t.timer.Clear() // else the group would hold the cell until their deadlines
+	}
 	if pid := c.pid.Load(); pid != nil {
 		c.system.Root.Stop(pid)
 	}
@@ -175,9 +204,13 @@ func (r *run) finish() {
 		r.crashed(reason)
 	}
 	r.x.cell = nil
-	if c.moveTo != nil {
-		c.group.Store(c.moveTo)
+	if to := c.moveTo; to != nil {
+		// The task stays claimed: from here on the cell is the other group's, and
+		// this one may not even look whether there is something to do.
 		c.moveTo = nil
+		c.group.Store(to)
+		to.Schedule(&c.Task)
+		return
 	}
 	c.Task.Release()
 	if c.busy() {
@@ -208,10 +241,14 @@ func (r *run) crashed(reason any) {
 		crash.Poison = true // a restart that crashes is the connection's end
 	} else if r.phase == inBetween {
 		crash.Phase = Between
-	} else {
-		if c.attempts < 2 {
-			c.attempts++
+		if x.msg != nil && !x.kept {
+			c.outbox.done = append(c.outbox.done, x.msg)
 		}
+	} else {
+		if c.tried != x.msg {
+			c.tried, c.attempts = x.msg, 0
+		}
+		c.attempts = min(c.attempts+1, 2)
 		crash.Poison = c.attempts >= 2
 	}
 	c.last = crash
@@ -279,7 +316,7 @@ func (r *run) incarnate() {
 	c.stage = c.kind.New(c)
 	r.phase = inCore
 	c.born = true
-	if c.kind.Init {
+	if _, ok := c.queue.Peek().(*Started); c.kind.Init && !ok { // not beside one that crashed
 		c.queue.PushFront(new(Started))
 	}
 }

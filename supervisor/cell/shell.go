@@ -143,12 +143,16 @@ type TimerFired struct {
 	link
 	timer  group.Timer
 	cell   *Cell
-	Key    uint8 // what the stage calls the timer
+	next   *TimerFired // of the same cell
+	Key    uint8       // what the stage calls the timer
 	queued atomic.Bool
 }
 
-// InitTimer makes t a timer of c that the stage knows by key.
+// InitTimer makes t a timer of c that the stage knows by key, before c runs.
 func InitTimer(t *TimerFired, c *Cell, key uint8) *group.Timer {
+	if t.cell == nil {
+		t.next, c.timers = c.timers, t
+	}
 	t.cell, t.Key = c, key
 	t.timer.Init(t.fire)
 	return &t.timer
@@ -158,26 +162,26 @@ func InitTimer(t *TimerFired, c *Cell, key uint8) *group.Timer {
 func (t *TimerFired) Timer() *group.Timer { return &t.timer }
 
 func (t *TimerFired) fire(*group.Timer) {
-	if t.queued.CompareAndSwap(false, true) && !t.cell.Push(t) {
-		t.queued.Store(false)
+	if t.queued.CompareAndSwap(false, true) {
+		t.cell.Push(t)
 	}
 }
 
-// take reports whether the timer is still due when its message comes up: it may
-// have been cleared or set anew meanwhile, and then it will fire again.
-func (t *TimerFired) take(now int64) bool {
-	if t.timer.Due(now) {
-		return true
-	}
+// again is called for a message, off the mailbox, that came up when its timer
+// was not due: the timer was cleared or set anew after it had fired, or the
+// clock was set back.
+func (t *TimerFired) again(g *group.Group) {
 	t.queued.Store(false)
-	return false
+	if at := t.timer.Deadline(); at != 0 {
+		g.Arm(&t.timer, at)
+	}
 }
 
 // Release implements Releaser: a timer that its message's decision did not set
 // anew is off, and may be set again.
 func (t *TimerFired) Release() {
 	t.queued.Store(false)
-	if t.timer.Due(t.cell.group.Load().Now()) {
+	if t.cell.Ended() || t.timer.Due(t.cell.group.Load().Now()) {
 		t.timer.Clear()
 	}
 }
