@@ -63,9 +63,7 @@ func (a *actorOf) Receive(ctx *cell.Context) {
 	case *written:
 		a.written(ctx, msg)
 	case *cell.Poison:
-		if c, ok := msg.Message.(*Commit); ok && c.Reply != nil {
-			ctx.Cast(c.Reply, &Committed{Tag: c.Tag, Err: errPoison})
-		}
+		a.poison(ctx, msg)
 	case *cell.Skip:
 	default:
 		a.log.Warn().Str("actor", ctx.Self().Name()).Type("message", msg).Msg("unexpected message")
@@ -112,4 +110,18 @@ func (a *actorOf) written(ctx *cell.Context, msg *written) {
 		}
 	}
 	a.write(ctx)
+}
+
+// poison answers what crashed the actor twice. The end of a write is decided
+// about all the same: its group is durable, and without it nothing would ever be
+// written again.
+func (a *actorOf) poison(ctx *cell.Context, p *cell.Poison) {
+	switch msg := p.Message.(type) {
+	case *Commit:
+		if msg.Reply != nil {
+			ctx.Cast(msg.Reply, &Committed{Tag: msg.Tag, Err: errPoison})
+		}
+	case *written:
+		a.written(ctx, msg)
+	}
 }
