@@ -130,7 +130,7 @@ tools() {
 
 # install PACKAGE... with apt-get; services of the packages do not start.
 install() {
-	local quiet=(env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq -o Acquire::http::Timeout=30 -o DPkg::Lock::Timeout=60)
+	local quiet=(env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq -o Acquire::http::Timeout=30 -o DPkg::Lock::Timeout=60 -o Dpkg::Use-Pty=0)
 	bounded 90 "$logs/apt" "${quiet[@]}" update || true # yesterday's lists may do
 	bounded 180 "$logs/apt" "${quiet[@]}" install -y --no-install-recommends "$@"
 }
