@@ -87,6 +87,10 @@ var mayStart = []string{
 // work is run, and at the border to a library that panics on a peer's bytes.
 var mayRecover = []string{"supervisor/cell", "supervisor/group", "listeners/ws", "listeners/tls"}
 
+// testPackages hold what several packages' tests share. Their code is test code,
+// and nothing else may import them.
+var testPackages = []string{"actors/store/storetest", "supervisor/broker/brokertest"}
+
 // topLevel is all that the top of the repository holds beside dotfiles.
 var topLevel = []string{"actors", "cmd", "go.mod", "go.sum", "listeners", "protocol", "README.md", "supervisor"}
 
@@ -122,12 +126,14 @@ func TestTheRulesFindWhatTheyLookFor(t *testing.T) {
 		{"a package without a rank", "actors/new/a.go", "package new", importFaults, "actors/new/a.go:2: actors/new has no rank"},
 		{"an import without a rank", "cmd/x/a.go", "package main\nimport _ \"emqttd/actors/new\"", importFaults, "cmd/x/a.go:3: actors/new has no rank"},
 		{"a module under protocol", "protocol/topic/a.go", "package topic\nimport _ \"example.org/x\"", importFaults, "protocol/topic/a.go:3: protocol/topic may not import example.org/x"},
+		{"a program may not import what is for tests", "cmd/x/a.go", "package main\nimport _ \"emqttd/supervisor/broker/brokertest\"", importFaults, "cmd/x/a.go:3: cmd/x may not import supervisor/broker/brokertest"},
 		{"cgo under protocol", "protocol/topic/a.go", "package topic\nimport \"C\"", importFaults, "protocol/topic/a.go:3: protocol/topic may not import C"},
 		{"a module elsewhere", "actors/sm/a.go", "package sm\nimport _ \"example.org/x\"", importFaults, ""},
 		{"the standard library under protocol", "protocol/topic/a.go", "package topic\nimport _ \"unicode/utf8\"", importFaults, ""},
 
 		{"a go statement", "actors/sm/a.go", "package sm\nfunc f() {\n\tgo f()\n}", runtimeFaults, "actors/sm/a.go:4: go "},
 		{"a go statement in a test", "actors/sm/a_test.go", "package sm\nfunc f() {\n\tgo f()\n}", runtimeFaults, ""},
+		{"a go statement in a package for tests", "actors/store/storetest/a.go", "package storetest\nfunc f() {\n\tgo f()\n}", runtimeFaults, ""},
 		{"a go statement in the core", "supervisor/group/a.go", "package group\nfunc f() {\n\tgo f()\n}", runtimeFaults, ""},
 		{"a go statement below an allowed folder", "protocol/client/x/a.go", "package x\nfunc f() {\n\tgo f()\n}", runtimeFaults, "protocol/client/x/a.go:4: go "},
 		{"a go statement beside an allowed file", "listeners/tls/a.go", "package tls\nfunc f() {\n\tgo f()\n}", runtimeFaults, "listeners/tls/a.go:4: go "},
@@ -291,6 +297,8 @@ func importFaults(s *source) (faults []string) {
 		switch other := rank(name); {
 		case other < 0:
 			faults = append(faults, s.fault(spec.Pos(), unranked, name))
+		case slices.Contains(testPackages, name) && !slices.Contains(testPackages, s.pkg()):
+			faults = append(faults, s.fault(spec.Pos(), "%s may not import %s, which is for tests: import it in a _test.go file", s.pkg(), name))
 		case other >= own:
 			faults = append(faults, s.fault(spec.Pos(), "%s may not import %s, which does not rank below it: send it a cast, take a func or an interface, or move what both need into a lower package", s.pkg(), name))
 		}
@@ -301,7 +309,7 @@ func importFaults(s *source) (faults []string) {
 // runtimeFaults finds goroutines and recovers that are not where they may be.
 // A call of any method named Go is taken for sync.WaitGroup's or errgroup's.
 func runtimeFaults(s *source) (faults []string) {
-	if s.test() {
+	if s.test() || slices.Contains(testPackages, s.pkg()) {
 		return nil
 	}
 	starts := within(s.path, mayStart) || within(s.pkg(), mayStart)
