@@ -172,9 +172,12 @@ func (f *Fanout) Join(m any) { f.msgs = append(f.msgs, m.(*message.Message)) }
 
 // Len implements cell.Fanout.
 func (f *Fanout) Len() int {
+	// Once: when a crash between two pushes makes the effect go on later, its
+	// cursor stands in the list that it began with.
 	if f.fresh && f.version != f.table.version.Load() {
 		f.match()
 	}
+	f.fresh = false
 	return len(f.subs)
 }
 

@@ -80,11 +80,13 @@ func (s *slots) with(sub *cast.Subscription) *slots {
 	return s
 }
 
-// without is s without sub; nil when that was the last.
+// has reports whether sub stands in the list.
+func (s *slots) has(sub *cast.Subscription) bool {
+	return s != nil && sub != nil && int64(sub.Slot) < s.n.Load() && s.list[sub.Slot].Load() == sub
+}
+
+// without is s without sub, which it has; nil when that was the last.
 func (s *slots) without(sub *cast.Subscription) *slots {
-	if s == nil || int64(sub.Slot) >= s.n.Load() || s.list[sub.Slot].Load() != sub {
-		return s
-	}
 	s.list[sub.Slot].Store(nil)
 	s.dead++
 	live := int(s.n.Load()) - s.dead
@@ -146,12 +148,12 @@ func (t *Table) Accept(m cell.Message) {
 
 func (t *Table) changePlain(e *entry, r *cast.Route) {
 	s := e.plain.Load()
-	switch {
-	case r.Old != nil && r.New != nil && s != nil && int64(r.Old.Slot) < s.n.Load() && s.list[r.Old.Slot].Load() == r.Old:
-		r.New.Slot = r.Old.Slot
-		s.list[r.Old.Slot].Store(r.New)
-		return
-	case r.Old != nil:
+	if s.has(r.Old) {
+		if r.New != nil {
+			r.New.Slot = r.Old.Slot
+			s.list[r.Old.Slot].Store(r.New)
+			return
+		}
 		s = s.without(r.Old)
 		t.subs.Add(-1)
 	}

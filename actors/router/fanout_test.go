@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package router_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"emqttd/actors/cast"
+	"emqttd/actors/router"
+	"emqttd/protocol/message"
+)
+
+func TestOverlappingSubscriptionsOfASessionAreOneDelivery(t *testing.T) {
+	// [v3.1.1 MQTT-3.3.5-1, v5 MQTT-3.3.4-2 -4]
+	table, ss := router.NewTable(0), newSessions(2)
+	a, b, other := ss.sub(0, "a/#", 0), ss.sub(0, "a/+", 2), ss.sub(1, "a/b", 1)
+	a.SubIDs, b.SubIDs, b.AsPub = []uint32{7}, []uint32{9}, true
+	a.Lookup, a.Durable, b.Durable = true, true, true
+	a.Start.Store(3)
+	b.Start.Store(5)
+	subscribe(table, a, b, other)
+	got := match(table, "a/b", "")
+	require.Equal(t, []string{"c0", "c1"}, clients(got))
+	m := got[0].sub
+	require.EqualValues(t, 2, m.QoS)
+	require.ElementsMatch(t, []uint32{7, 9}, m.SubIDs)
+	require.True(t, m.AsPub)
+	require.True(t, m.Durable)
+	require.False(t, m.Lookup, "one of them wants it live")
+	require.EqualValues(t, 3, m.Start.Load())
+	require.Same(t, other, got[1].sub, "a subscription that is alone goes as it is")
+}
+
+func TestNoLocal(t *testing.T) {
+	// [v5 MQTT-3.8.3-3]
+	table, ss := router.NewTable(0), newSessions(2)
+	mine, also := ss.sub(0, "t", 1), ss.sub(0, "#", 0)
+	mine.NoLocal = true
+	subscribe(table, mine, also, ss.sub(1, "t", 1))
+	require.Equal(t, []string{"c0", "c1"}, clients(match(table, "t", "c1")))
+	got := match(table, "t", "c0")
+	require.Equal(t, []string{"c0", "c1"}, clients(got))
+	require.Same(t, also, got[0].sub, "the other subscription stands by itself")
+}
+
+func TestARunOfMessagesToOneTopicIsOneFanout(t *testing.T) {
+	table, ss := router.NewTable(0), newSessions(2)
+	subscribe(table, ss.sub(0, "t", 1), ss.sub(1, "t", 1))
+	f := table.Match("t", router.Options{})
+	first, second := &message.Message{Topic: "t"}, &message.Message{Topic: "t"}
+	f.First(first)
+	require.Equal(t, "t", f.Topic())
+	require.Equal(t, 2, f.Targets())
+	require.True(t, f.Same([]byte("t")))
+	require.False(t, f.Same([]byte("u")))
+	f.Join(second)
+	for i := range f.Len() {
+		to, m := f.At(i)
+		require.Same(t, ss.cells[i], to)
+		require.Equal(t, []*message.Message{first, second}, m.(*cast.Dispatch).Messages)
+	}
+	subscribe(table, ss.sub(0, "u", 1))
+	require.False(t, f.Same([]byte("t")), "the table has changed: match again")
+	f.Done()
+}
+
+func TestNothingJoinsAFanoutToAGroupOrAFreshOne(t *testing.T) {
+	table, ss := router.NewTable(0), newSessions(1)
+	subscribe(table, ss.sub(0, "t", 1))
+	f := table.Match("t", router.Options{Fresh: true})
+	require.False(t, f.Same([]byte("t")))
+	f.Discard()
+	join(table, "g", ss.member(0, "t"))
+	f = table.Match("t", router.Options{})
+	require.False(t, f.Same([]byte("t")), "the next message is another member's turn")
+	f.Discard()
+}
+
+// TestAFreshFanoutIsMatchedAgainOnce: a crash between two pushes makes the effect
+// go on behind those that are done. The list was once matched anew at that point,
+// and whoever had moved in it got the message twice, or never.
+func TestAFreshFanoutIsMatchedAgainOnce(t *testing.T) {
+	table, ss := router.NewTable(0), newSessions(4)
+	subscribe(table, ss.sub(0, "t", 1))
+	stale := table.Match("t", router.Options{})
+	fresh := table.Match("t", router.Options{Fresh: true})
+	subscribe(table, ss.sub(1, "t", 1), ss.sub(2, "t", 1))
+	require.Equal(t, 1, stale.Len())
+	require.Equal(t, 3, fresh.Len(), "performed after the change")
+	first, _ := fresh.At(0)
+	require.Same(t, ss.cells[0], first)
+	subscribe(table, ss.sub(3, "+", 1))
+	require.Equal(t, 3, fresh.Len())
+	for i := 1; i < 3; i++ {
+		to, _ := fresh.At(i)
+		require.Same(t, ss.cells[i], to)
+	}
+	stale.Done()
+	fresh.Done()
+}
+
+func TestDurableSessionsAreThoseThatMustFindTheMessage(t *testing.T) {
+	table, ss := router.NewTable(0), newSessions(4)
+	a, b, c, d := ss.sub(0, "t", 1), ss.sub(1, "t", 0), ss.sub(2, "t", 2), ss.member(3, "t")
+	a.Durable, b.Durable, d.Durable = true, true, true
+	subscribe(table, a, b, c)
+	join(table, "g", d)
+	f := table.Match("t", router.Options{})
+	require.True(t, f.Durable)
+	require.ElementsMatch(t, []uint64{1, 4}, f.DurableSessions(nil, 1))
+	require.Empty(t, f.DurableSessions(nil, 0), "QoS 0 is owed to nobody")
+	f.Discard()
+	subscribe(table, ss.sub(2, "u", 2))
+	f = table.Match("u", router.Options{})
+	require.False(t, f.Durable)
+	f.Discard()
+}
+
+func TestAMatchThatGivesUpSaysSo(t *testing.T) {
+	table, ss := router.NewTable(0), newSessions(1)
+	for _, filter := range []string{"a/b/c/d", "+/b/c/d", "a/+/c/d", "a/b/+/d", "+/+/c/d", "#"} {
+		subscribe(table, ss.sub(0, filter, 0))
+	}
+	f := table.Match("a/b/c/d", router.Options{Steps: 2})
+	require.False(t, f.Complete)
+	f.Discard()
+	f = table.Match("a/b/c/d", router.Options{Steps: 1000})
+	require.True(t, f.Complete)
+	require.Equal(t, 1, f.Targets())
+	f.Discard()
+}

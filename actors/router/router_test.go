@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package router_test
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"emqttd/actors/cast"
+	"emqttd/actors/metrics"
+	"emqttd/actors/router"
+	"emqttd/protocol/message"
+	"emqttd/supervisor"
+	"emqttd/supervisor/cell"
+)
+
+// pool is one router actor under a supervisor, and a cell that hears its answers.
+type pool struct {
+	*sessions
+	table  *router.Table
+	env    *cast.Env
+	actor  *cell.Cell
+	reply  *cell.Cell
+	heard  []cell.Message
+	during func(cell.Message) // while an answer is taken
+}
+
+// Receive implements cell.Stage.
+func (p *pool) Receive(ctx *cell.Context) {
+	ctx.Keep()
+	ctx.Submit(p, ctx.Message())
+}
+
+// Accept implements cell.Acceptor.
+func (p *pool) Accept(m cell.Message) {
+	p.heard = append(p.heard, m)
+	if p.during != nil {
+		p.during(m)
+	}
+}
+
+func newPool(t *testing.T, n int) *pool {
+	p := &pool{sessions: newSessions(n), table: router.NewTable(0)}
+	p.env = cast.NewEnv("node", zerolog.Nop(), new(metrics.Metrics), &cast.Limits{SharedStrategy: "round_robin"})
+	p.actor = cell.New(router.Kind(p.table, p.env), "router", p.g, nil)
+	p.reply = cell.New(&cell.Kind{Name: "session", New: func(*cell.Cell) cell.Stage { return p }}, "reply", p.g, nil)
+	root := supervisor.New("root", p.g, supervisor.Options{MaxRestarts: 1 << 30, Within: time.Hour,
+		Children: []supervisor.Child{{Cell: p.actor}, {Cell: p.reply}}}, zerolog.Nop())
+	require.NoError(t, supervisor.StartRoot(supervisor.System(zerolog.Nop()), root, func(*cell.Crash) { t.Error("root gave up") }))
+	p.drain()
+	t.Cleanup(func() { cell.SetHook(nil) })
+	return p
+}
+
+// drain runs the group to the end of its work; a Goexit ends only the goroutine
+// that drives it.
+func (p *pool) drain() {
+	for ended := false; !ended; {
+		var driver sync.WaitGroup
+		driver.Go(func() {
+			for p.g.RunOne() {
+				continue
+			}
+			ended = true
+		})
+		driver.Wait()
+	}
+}
+
+type hookFunc func(c *cell.Cell, p cell.Phase, m cell.Message)
+
+func (f hookFunc) At(c *cell.Cell, p cell.Phase, m cell.Message) { f(c, p, m) }
+
+func TestRoutedLeavesAfterTheSubscriptionIsEffective(t *testing.T) {
+	p := newPool(t, 1)
+	p.during = func(m cell.Message) {
+		require.Equal(t, m.(*cast.Routed).Token == 1, len(match(p.table, "t", "")) == 1)
+	}
+	s := p.sub(0, "t", 1)
+	p.actor.Push(&cast.Route{Filter: "t", New: s, Reply: p.reply, Token: 1})
+	p.drain()
+	require.EqualValues(t, 1, p.env.Metrics.Subscriptions.Load())
+	p.actor.Push(&cast.Route{Filter: "t", Old: s, Reply: p.reply, Token: 2})
+	p.drain()
+	require.Zero(t, p.env.Metrics.Subscriptions.Load())
+	require.Len(t, p.heard, 2)
+}
+
+// TestAnActorThatCrashesChangesTheTableOnce is emqttd's fault the other way
+// round: a route that was lost, or entered twice, with its process.
+func TestAnActorThatCrashesChangesTheTableOnce(t *testing.T) {
+	for seed := range uint64(10) {
+		p := newPool(t, 50)
+		rng := rand.New(rand.NewPCG(seed, 3))
+		hit, crashes := map[cell.Message]bool{}, 0
+		cell.SetHook(hookFunc(func(c *cell.Cell, ph cell.Phase, m cell.Message) {
+			if c != p.actor || ph == cell.Done || ph != cell.Between && hit[m] || rng.IntN(3) > 0 {
+				return
+			}
+			hit[m] = true
+			crashes++
+			switch rng.IntN(3) {
+			case 0:
+				panic("injected")
+			case 1:
+				runtime.Goexit()
+			}
+			c.Stop()
+		}))
+		for i := range 50 {
+			p.actor.Push(&cast.Route{Filter: "t", New: p.sub(i, "t", 0), Reply: p.reply, Token: uint64(i)})
+		}
+		p.drain()
+		cell.SetHook(nil)
+		require.Positive(t, crashes)
+		require.Len(t, match(p.table, "t", ""), 50)
+		require.EqualValues(t, 50, p.table.Version())
+		require.EqualValues(t, 50, p.env.Metrics.Subscriptions.Load())
+		require.Len(t, p.heard, 50)
+		for i, m := range p.heard {
+			require.EqualValues(t, i, m.(*cast.Routed).Token)
+			require.False(t, m.(*cast.Routed).Failed)
+		}
+	}
+}
+
+func TestARequestThatIsPoisonIsAnsweredWithAFailure(t *testing.T) {
+	p := newPool(t, 2)
+	cell.SetHook(hookFunc(func(c *cell.Cell, ph cell.Phase, m cell.Message) {
+		if r, ok := m.(*cast.Route); ok && ph == cell.Decide && r.Token == 1 {
+			panic("sticky")
+		}
+	}))
+	for i := range 2 {
+		p.actor.Push(&cast.Route{Filter: "t", New: p.sub(i, "t", 0), Reply: p.reply, Token: uint64(i + 1)})
+	}
+	p.drain()
+	require.Len(t, p.heard, 2)
+	require.Equal(t, cast.Routed{Token: 1, Failed: true}, bare(p.heard[0]))
+	require.Equal(t, cast.Routed{Token: 2}, bare(p.heard[1]))
+	require.Equal(t, []string{"c1"}, clients(match(p.table, "t", "")))
+}
+
+func bare(m cell.Message) cast.Routed {
+	r := m.(*cast.Routed)
+	return cast.Routed{Token: r.Token, Failed: r.Failed}
+}
+
+func TestAMessageOfAnEndedMemberGoesToAnother(t *testing.T) {
+	p := newPool(t, 2)
+	ref := &cast.ShareRef{Group: "g", Filter: "t"}
+	heir := p.member(1, "t")
+	heir.Session = p.reply
+	join(p.table, "g", p.member(0, "t"), heir)
+	m := &message.Message{Topic: "t"}
+	for range 3 {
+		p.actor.Push(&cast.Redispatch{Share: ref, Message: m, From: p.cells[0]})
+	}
+	p.drain()
+	require.Len(t, p.heard, 3)
+	d := p.heard[0].(*cast.Dispatch)
+	require.Equal(t, []*message.Message{m}, d.Messages)
+	require.Same(t, heir, d.Sub)
+	require.Equal(t, ref, d.Share)
+	p.actor.Push(&cast.Redispatch{Share: ref, Message: m, From: p.reply})
+	p.drain()
+	require.Len(t, p.heard, 3)
+	require.Equal(t, 1, p.cells[0].Pending(), "not back to where it came from")
+	// Without another member it is dropped, and counted [v5 MQTT-4.8.2-5].
+	p.actor.Push(&cast.Redispatch{Share: &cast.ShareRef{Group: "h", Filter: "t"}, Message: m, From: p.reply})
+	p.actor.Push(&cast.Redispatch{Share: &cast.ShareRef{Group: "g", Filter: "u"}, Message: m, From: p.reply})
+	p.drain()
+	require.EqualValues(t, 2, p.env.Metrics.Dropped[metrics.DropShareOver].Load())
+}
