@@ -128,6 +128,13 @@ type Unsubscribe struct {
 	Packet *packet.Unsubscribe
 }
 
+// Finish asks for an empty Answer behind every other: the connection is about to
+// be closed for a fault. protocol -> session.
+type Finish struct {
+	mailbox.Link
+	Epoch uint64
+}
+
 // Answer is an acknowledgement to a packet of the client, decided by its
 // session. session -> protocol. It frees what the packet held of the client's
 // receive maximum.

@@ -26,6 +26,7 @@ const (
 	authenticating              // a password is being checked, or an AUTH exchange goes on
 	starting                    // the session manager has been asked
 	connected
+	leaving // a fault was found: what was received before it is being answered
 	closing // a Shutdown is on its way: nothing more is taken
 )
 
@@ -72,6 +73,8 @@ type state struct {
 	newExpiry  uint32 // of DISCONNECT
 	hasExpiry  bool
 	reason     metrics.Close
+	last       *cast.Shutdown // of leaving
+	answered   bool           // the session has nothing more to answer
 	rate       bucket
 	rateBytes  bucket
 	ratePaused bool
@@ -167,11 +170,11 @@ func (st *stage) log() *zerolog.Logger {
 // received takes the packets of one read one by one: {received, Packet}.
 func (st *stage) received(r *cast.Received) {
 	for p := r.Current(); p != nil; p = r.Current() {
-		if st.s.phase == authenticating && p.Type() != packet.AUTH || st.s.phase == starting || st.s.ratePaused {
+		if st.s.phase == authenticating && st.s.exchange == nil || st.s.phase == starting || st.s.ratePaused {
 			st.hold(r)
 			return
 		}
-		if st.s.phase != closing {
+		if st.s.phase != closing && st.s.phase != leaving {
 			st.packet(p)
 		}
 		st.x.Commit(r)
@@ -270,12 +273,32 @@ func (st *stage) shut(code packet.ReasonCode, reason metrics.Close, detail strin
 	}
 	var p packet.Packet
 	switch {
-	case st.s.phase == connected && st.s.version == packet.V5:
+	case st.s.phase >= connected && st.s.version == packet.V5:
 		p = &packet.Disconnect{Code: code.For(packet.DISCONNECT)}
-	case st.s.phase != connected && st.s.request != nil:
+	case st.s.phase < connected && st.s.request != nil:
 		p = &packet.Connack{Code: code.For(packet.CONNACK)} // never a DISCONNECT before a CONNACK [v5 MQTT-3.14.0-1]
 	}
+	if st.s.phase == connected && reason == metrics.CloseFault {
+		st.leave(p, reason, detail)
+		return
+	}
 	st.close(p, reason, detail)
+}
+
+// leave ends the connection behind the answers to what came before the fault:
+// the session, which has some of them to give, sends Answer back.
+func (st *stage) leave(p packet.Packet, reason metrics.Close, detail string) {
+	st.s.phase = leaving
+	st.s.last = &cast.Shutdown{Version: st.s.version, Packet: p, Reason: reason, Detail: detail}
+	st.x.Cast(st.s.session, &cast.Finish{Epoch: st.s.epoch})
+}
+
+// left closes once nothing is owed any more.
+func (st *stage) left() {
+	if st.s.phase == leaving && st.s.answered && st.acks.Len(st.x) == 0 {
+		l := st.s.last
+		st.close(l.Packet, l.Reason, l.Detail)
+	}
 }
 
 // close ends the connection in order.
@@ -290,7 +313,7 @@ func (st *stage) close(p packet.Packet, reason metrics.Close, detail string) {
 
 // faulty answers bytes that are not MQTT.
 func (st *stage) faulty(msg *cast.Faulty) {
-	if st.s.phase == closing {
+	if st.s.phase == closing || st.s.phase == leaving {
 		return
 	}
 	f := msg.Fault
@@ -319,8 +342,11 @@ func (st *stage) faulty(msg *cast.Faulty) {
 // refusal is the CONNACK for a CONNECT that cannot be parsed; nil where the
 // first packet was none, or its version cannot be told [v5 4.13.1].
 func refusal(msg *cast.Faulty, code packet.ReasonCode) packet.Packet {
-	if msg.Version == 0 && msg.Level == 0 {
+	switch {
+	case msg.Version == 0 && msg.Level == 0:
 		return nil
+	case msg.Version < packet.V5 && msg.Level < uint8(packet.V5) && msg.Fault != packet.FaultProtocolVersion && !msg.Poison:
+		return nil // [v3.1.1 MQTT-3.1.4-1]: closed without a CONNACK
 	}
 	return &packet.Connack{Code: code.For(packet.CONNACK)}
 }

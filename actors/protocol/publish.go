@@ -24,6 +24,11 @@ func (st *stage) publish(p *packet.Publish) {
 	if p.QoS != packet.QoS0 && !st.quota(p) {
 		return
 	}
+	if p.QoS == packet.QoS1 && st.inUse(p.ID) {
+		st.x.Count(&st.env.Metrics.Faults[packet.FaultPacketIDInUse], 1)
+		st.reject(p, packet.PacketIDInUse)
+		return
+	}
 	if !st.allowed(acl.Operation{Action: acl.Publish, Topic: string(p.Topic), QoS: p.QoS, Retain: p.Retain}) {
 		st.denied(p)
 		return
@@ -103,8 +108,9 @@ func (st *stage) durable(msg *store.Committed) {
 		return
 	}
 	st.s.committed = max(st.s.committed, msg.Tag)
-	if st.s.phase == connected {
+	if st.s.phase == connected || st.s.phase == leaving {
 		st.flushAcks()
+		st.left()
 	}
 }
 
@@ -129,6 +135,16 @@ func (st *stage) quota(p *packet.Publish) bool {
 	}
 	st.pause()
 	return true
+}
+
+// inUse reports whether an identifier belongs to a QoS 2 message that is not
+// released yet, and so is not free for anything else [v5 MQTT-2.2.1-3].
+func (st *stage) inUse(id packet.ID) bool {
+	if st.s.version < packet.V5 {
+		return false
+	}
+	_, yes := st.flying.Get(st.x, id)
+	return yes
 }
 
 // checkPublish holds a PUBLISH to the rules; it ends the connection where one is
@@ -244,7 +260,12 @@ func (st *stage) acked(p *packet.Ack) {
 // answer sends what the session has decided, and frees what the packet held of
 // the receive maximum.
 func (st *stage) answer(msg *cast.Answer) {
-	if msg.Epoch != st.s.epoch || st.s.phase != connected {
+	if msg.Epoch != st.s.epoch || st.s.phase != connected && st.s.phase != leaving {
+		return
+	}
+	if msg.Packet == nil { // Finish
+		st.s.answered = true
+		st.left()
 		return
 	}
 	if a, ok := msg.Packet.(*packet.Ack); ok && (a.Kind == packet.PUBCOMP || a.Kind == packet.PUBREC && a.Code.Failed()) {

@@ -16,7 +16,7 @@ import (
 func (st *stage) subscribe(p *packet.Subscribe) {
 	codes := make([]packet.ReasonCode, len(p.Subscriptions))
 	for i, sub := range p.Subscriptions {
-		code, f := st.checkFilter(i, sub, p.Properties)
+		code, f := st.checkFilter(i, p.ID, sub, p.Properties)
 		if f != packet.FaultNone {
 			st.fault(f, metrics.CloseFault)
 			return
@@ -27,7 +27,7 @@ func (st *stage) subscribe(p *packet.Subscribe) {
 }
 
 // checkFilter is the code for filter i, or a fault that ends the connection.
-func (st *stage) checkFilter(i int, sub packet.Subscription, props *packet.Properties) (packet.ReasonCode, packet.Fault) {
+func (st *stage) checkFilter(i int, id packet.ID, sub packet.Subscription, props *packet.Properties) (packet.ReasonCode, packet.Fault) {
 	lim := st.env.Limits()
 	share, shared, err := topic.ParseShare(sub.Filter)
 	inner := sub.Filter
@@ -40,6 +40,8 @@ func (st *stage) checkFilter(i int, sub packet.Subscription, props *packet.Prope
 		return packet.TopicFilterInvalid, packet.FaultNone
 	case shared && sub.NoLocal:
 		return 0, packet.FaultNoLocalShared
+	case st.inUse(id):
+		return packet.PacketIDInUse, packet.FaultNone
 	case i >= lim.MaxFilters:
 		return packet.QuotaExceeded, packet.FaultNone
 	case shared && !lim.Shared:

@@ -374,12 +374,12 @@ func (st *stage) pubrel(id packet.ID) {
 
 // repeat answers a packet that was answered before, behind every commit that is
 // pending: never from memory alone.
-func (st *stage) repeat(ack *packet.Ack) {
+func (st *stage) repeat(p packet.Packet) {
 	tag := uint64(0)
 	if st.s.committed < st.s.token {
 		tag = st.commit(committing{kind: thenAnswer})
 	}
-	st.answer(tag, ack)
+	st.answer(tag, p)
 }
 
 // answer queues an acknowledgement: they leave in the order of what they

@@ -107,7 +107,7 @@ func (st *stage) reset() {
 	st.unrouteAll()
 	for id, f := range st.inflight.All {
 		st.inflight.Delete(st.x, id)
-		st.pass(f.item, false)
+		st.pass(f.item, true)
 	}
 	for range st.queue.Len(st.x) {
 		it, _ := st.dequeue()

@@ -195,6 +195,10 @@ func (st *stage) Receive(ctx *cell.Context) {
 		st.committedTag(msg)
 	case *cast.Drained:
 		st.s.congested = false
+	case *cast.Finish:
+		if msg.Epoch == st.s.epoch {
+			st.repeat(nil)
+		}
 	case *cast.Subscribe:
 		st.subscribe(msg)
 	case *cast.Unsubscribe:

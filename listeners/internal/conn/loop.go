@@ -130,11 +130,14 @@ func (l *Loop) run() {
 		}
 		close(l.stopped)
 	}()
-	for !l.stop.Load() {
+	for {
 		l.g.Tick()
 		l.posted()
 		l.drain()
 		l.flush()
+		if l.stop.Load() {
+			break
+		}
 		next := l.g.Next()
 		if !l.idle() {
 			next = 0
