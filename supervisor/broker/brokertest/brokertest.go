@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package brokertest starts brokers on loopback, port 0, for tests of this
+// module and of its users.
+package brokertest
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"emqttd/supervisor/broker"
+	"emqttd/supervisor/broker/config"
+)
+
+// Broker is a running broker with the addresses it was given.
+type Broker struct {
+	*broker.Broker
+	t testing.TB
+}
+
+// Start starts a broker that the test's end stops. Each set is a key and value as
+// for --set, such as "mqtt.max_qos=1"; tcp.default and ws.default listen on free
+// ports. An "unexpected message" or "actor crashed" in the log fails the test
+// unless it asks for AllowCrashes.
+func Start(t testing.TB, sets ...string) *Broker {
+	t.Helper()
+	return start(t, &watch{t: t}, sets)
+}
+
+// AllowCrashes is Start for tests that crash actors on purpose.
+func AllowCrashes(t testing.TB, sets ...string) *Broker {
+	t.Helper()
+	return start(t, &watch{t: t, crashes: true}, sets)
+}
+
+func start(t testing.TB, w *watch, sets []string) *Broker {
+	t.Helper()
+	base := []string{"listeners.tcp.default.bind=127.0.0.1:0", "listeners.ws.default.bind=127.0.0.1:0"}
+	cfg, _, err := config.Load(config.Sources{Sets: append(base, sets...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := broker.Start(cfg, zerolog.New(w).Level(zerolog.InfoLevel))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &Broker{b, t}
+	t.Cleanup(out.Stop)
+	return out
+}
+
+// Stop stops the broker in order, at most once.
+func (b *Broker) Stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := b.Shutdown(ctx); err != nil {
+		b.t.Errorf("shutdown: %v", err)
+	}
+}
+
+// TCP is the address of the default TCP listener.
+func (b *Broker) TCP() string { return b.Addr("listeners.tcp.default").String() }
+
+// WS is the URL of the default WebSocket listener.
+func (b *Broker) WS() string { return "ws://" + b.Addr("listeners.ws.default").String() + "/mqtt" }
+
+// Conn opens a TCP connection to the broker that the test's end closes.
+func (b *Broker) Conn() net.Conn {
+	b.t.Helper()
+	c, err := net.Dial("tcp", b.TCP())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// watch is the log: it fails the test for lines that must not appear.
+type watch struct {
+	t       testing.TB
+	crashes bool
+}
+
+// Write implements io.Writer.
+func (w *watch) Write(line []byte) (int, error) {
+	s := string(line)
+	if strings.Contains(s, "unexpected message") || !w.crashes && strings.Contains(s, "actor crashed") {
+		w.t.Errorf("log: %s", s)
+	}
+	return len(line), nil
+}
