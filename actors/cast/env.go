@@ -50,6 +50,12 @@ type Limits struct {
 	RetainedExpiry    time.Duration
 	RetainedBatch     int
 	DeliveriesPerTurn int
+	HexBytes          int   // of malformed input, in a log line
+	StoreBytes        int64 // queued and retained, over all sessions
+
+	PoisonCount  int // poisonings of one client id within PoisonWindow; one more bans it for PoisonBan
+	PoisonWindow time.Duration
+	PoisonBan    time.Duration
 }
 
 // Env is what the actors of one broker share: the services by name, so that
@@ -61,7 +67,6 @@ type Env struct {
 	limits  atomic.Pointer[Limits]
 
 	SM         []*cell.Cell // pool, by client id
-	CM         []*cell.Cell // pool, by client id
 	Router     []*cell.Cell // pool, by filter
 	Retainer   *cell.Cell
 	Store      *cell.Cell

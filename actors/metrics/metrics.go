@@ -29,11 +29,12 @@ const (
 	DropMatchSteps               // the match gave up at its bound
 	DropRate                     // above the client's rate
 	DropPoison                   // crashed its actor twice
+	DropStoreFull                // all sessions and retained messages together are at their bound
 	dropCount
 )
 
 var dropNames = [dropCount]string{"no_subscriber", "queue_full", "queue_bytes", "qos0_offline", "qos0_slow", "expired",
-	"too_large", "denied", "session_ended", "share_without_member", "retained_full", "match_steps", "rate", "poison"}
+	"too_large", "denied", "session_ended", "share_without_member", "retained_full", "match_steps", "rate", "poison", "store_full"}
 
 // String is the metric label.
 func (d Drop) String() string { return dropNames[d] }
@@ -85,6 +86,7 @@ type Metrics struct {
 	Subscriptions                Counter
 	Sessions                     Counter
 	Banned                       Counter
+	QueuedBytes                  Counter // waiting in sessions; a message counts once for each
 }
 
 // Drops calls yield for every drop reason and its count.

@@ -13,6 +13,7 @@ import (
 // 1 or 2 gets 0x83 and the connection goes on, anything else ends it. Packets of
 // the same read before it were handled, those behind it will be.
 func (st *stage) poison(p *cell.Poison) {
+	st.poisoned()
 	r, ok := p.Message.(*cast.Received)
 	if !ok {
 		if _, closed := p.Message.(*cast.Closed); closed {

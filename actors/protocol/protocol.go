@@ -4,6 +4,7 @@ package protocol
 
 import (
 	"encoding/hex"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -98,6 +99,8 @@ type Gate struct {
 	Bans     *access.Bans
 	Rules    acl.Authorizer
 	Pool     *group.Pool
+
+	Poisonings *Poisonings
 }
 
 // Init gives a connection its protocol actor.
@@ -124,13 +127,15 @@ type stage struct {
 	pub *session.Publisher
 	x   *cell.Context
 	s   *state // the copy that the present part of the message changes
+
+	fanned int // deliveries that this message has caused
 }
 
 func (st *stage) edit() { st.s = slot.Edit(st.x, &st.state) }
 
 // Receive implements cell.Stage.
 func (st *stage) Receive(ctx *cell.Context) {
-	st.x = ctx
+	st.x, st.fanned = ctx, 0
 	st.edit()
 	switch msg := ctx.Message().(type) {
 	case *cast.Received:
@@ -174,12 +179,41 @@ func (st *stage) received(r *cast.Received) {
 			st.hold(r)
 			return
 		}
+		if st.noRoom(p) {
+			st.breathe(roomRetry)
+			st.hold(r)
+			return
+		}
 		if st.s.phase != closing && st.s.phase != leaving {
 			st.packet(p)
 		}
 		st.x.Commit(r)
 		st.edit()
+		if st.fanned > st.env.Limits().DeliveriesPerTurn && r.Current() != nil {
+			st.breathe(0)
+		}
 	}
+}
+
+// breathe puts the rest of what was read off, to the next turn of the loop at
+// the earliest: one large fan-out after the other would keep everybody else
+// waiting.
+func (st *stage) breathe(d time.Duration) {
+	st.fanned = 0
+	st.s.ratePaused = true
+	st.pause()
+	st.x.Arm(st.resume.Timer(), st.x.Now()+int64(d))
+}
+
+// roomRetry is how often a client before 5.0 asks again whether its message can
+// be kept.
+const roomRetry = 50 * time.Millisecond
+
+// noRoom reports whether p has to wait because what it brings cannot be kept,
+// and there is no way to say so to a client before 5.0.
+func (st *stage) noRoom(p packet.Packet) bool {
+	pub, ok := p.(*packet.Publish)
+	return ok && pub.QoS > packet.QoS0 && st.s.phase == connected && st.s.version < packet.V5 && st.pub.Full(st.env.Limits())
 }
 
 // hold keeps what came behind a CONNECT that is pending. The connection is not
@@ -326,6 +360,7 @@ func (st *stage) faulty(msg *cast.Faulty) {
 	}
 	code, reason := info.Code, metrics.CloseFault
 	if msg.Poison {
+		st.poisoned()
 		code, reason = packet.ImplementationSpecificError, metrics.ClosePoison
 	}
 	if st.s.phase == fresh {

@@ -8,6 +8,7 @@ import (
 	"emqttd/actors/access/acl"
 	"emqttd/actors/cast"
 	"emqttd/actors/metrics"
+	"emqttd/actors/session"
 	"emqttd/actors/store"
 	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
@@ -47,16 +48,18 @@ func (st *stage) publish(p *packet.Publish) {
 // needs it after a restart, else behind its commit.
 func (st *stage) publish1(p *packet.Publish) {
 	s := st.s
-	if st.pub.Join(st.x, p, s.clientID, func(name string) *message.Message {
+	if n, ok := st.pub.Join(st.x, p, func(name string) *message.Message {
 		return message.FromPublish(p, name, s.clientID, st.x.Now())
-	}) {
+	}); ok {
+		st.fanned += n
 		if p.QoS == packet.QoS1 {
 			st.ack(0, p.ID, packet.Success)
 		}
 		return
 	}
 	m := message.FromPublish(p, string(p.Topic), s.clientID, st.x.Now())
-	out := st.pub.Publish(st.x, m, nil, &st.conn.Protocol, s.token+1)
+	out := st.pub.Publish(st.x, m, session.Publishing{Reply: &st.conn.Protocol, Tag: s.token + 1, MayRefuse: s.version >= packet.V5})
+	st.fanned += out.Matched
 	if p.QoS == packet.QoS0 {
 		return
 	}
@@ -68,10 +71,6 @@ func (st *stage) publish1(p *packet.Publish) {
 	if out.Waits {
 		s.token++
 		tag = s.token
-	}
-	if code.Failed() && s.version < packet.V5 {
-		// There is no way to say no: what cannot be kept is not, and counted.
-		code = packet.Success
 	}
 	st.ack(tag, p.ID, code)
 }

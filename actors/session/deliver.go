@@ -171,8 +171,14 @@ func (st *stage) enqueue(it item) {
 	for st.s.queued+it.msg.Size() > lim.MaxQueuedBytes && st.queue.Len(st.x) > 0 {
 		st.shed(metrics.DropQueueBytes)
 	}
+	st.push(it)
+}
+
+// push appends to the queue and keeps its figures.
+func (st *stage) push(it item) {
 	st.queue.Push(st.x, it)
 	st.s.queued += it.msg.Size()
+	st.x.Count(&st.env.Metrics.QueuedBytes, int64(it.msg.Size()))
 	st.busy(it, 1)
 }
 
@@ -192,6 +198,7 @@ func (st *stage) dequeue() (item, bool) {
 	if ok {
 		st.queue.Pop(st.x)
 		st.s.queued -= it.msg.Size()
+		st.x.Count(&st.env.Metrics.QueuedBytes, -int64(it.msg.Size()))
 		st.busy(it, -1)
 	}
 	return it, ok
@@ -326,7 +333,7 @@ func (st *stage) publish2(id packet.ID, m *message.Message) {
 		more = append(more, store.Op{Kind: store.AddAwait, Session: st.number, ID: id})
 	}
 	tag := st.s.token + 1
-	out := st.pub.Publish(st.x, m, more, st.cell, tag)
+	out := st.pub.Publish(st.x, m, Publishing{More: more, Reply: st.cell, Tag: tag, MayRefuse: st.s.version >= packet.V5})
 	if out.Code.Failed() {
 		st.failed2(id, out.Code)
 		return

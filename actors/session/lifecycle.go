@@ -122,7 +122,6 @@ func (st *stage) reset() {
 	for t := range st.asked.All {
 		st.asked.Delete(st.x, t)
 	}
-	st.s.queued = 0
 	if st.s.kept {
 		st.ops = append(st.ops, store.Op{Kind: store.EndSession, Session: st.number})
 		st.s.kept = false
@@ -211,9 +210,7 @@ func (st *stage) offline() {
 			st.pass(it, false)
 			continue
 		}
-		st.queue.Push(st.x, it)
-		s.queued += it.msg.Size()
-		st.busy(it, 1)
+		st.push(it)
 	}
 	for id, f := range st.inflight.All {
 		if f.share != nil && f.qos == packet.QoS1 && st.pub.Table.Others(f.share, st.cell) {
@@ -254,7 +251,7 @@ func (st *stage) publishWill() {
 	m := message.FromWill(st.s.will, st.clientID, st.x.Now())
 	st.s.will = nil
 	st.x.Clear(st.willTimer.Timer())
-	st.pub.Publish(st.x, m, nil, nil, 0)
+	st.pub.Publish(st.x, m, Publishing{})
 }
 
 // destroy ends the session: {destroy, ClientId}. The session manager has taken

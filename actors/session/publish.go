@@ -29,22 +29,35 @@ type Outcome struct {
 	Code    packet.ReasonCode
 }
 
-// Publish decides what m causes: the commit, with more operations of the
-// caller's, and the fan-out to everybody who subscribes. If the message must be
-// durable, reply gets Committed with tag. A Code that failed means that nothing
-// was done.
-func (p *Publisher) Publish(ctx *cell.Context, m *message.Message, more []store.Op, reply *cell.Cell, tag uint64) Outcome {
+// Publishing is what a publish is done with.
+type Publishing struct {
+	More  []store.Op // of the publisher, in the same commit
+	Reply *cell.Cell // gets Committed with Tag, if the message must be durable
+	Tag   uint64
+	// MayRefuse: the publisher can be told that its message was not taken. Else
+	// what cannot be kept is delivered all the same.
+	MayRefuse bool
+}
+
+// Publish decides what m causes: the commit and the fan-out to everybody who
+// subscribes. A Code that failed means that nothing was done.
+func (p *Publisher) Publish(ctx *cell.Context, m *message.Message, how Publishing) Outcome {
 	lim := p.Env.Limits()
 	retain := m.Retain && lim.Retain
+	refuse := how.MayRefuse && m.QoS > packet.QoS0
 	if retain && !p.room(lim, m) {
 		ctx.Count(&p.Env.Metrics.Dropped[metrics.DropRetainedFull], 1)
-		if m.QoS > packet.QoS0 {
+		if refuse {
 			return Outcome{Code: packet.QuotaExceeded}
 		}
 		retain = false
 	}
+	if refuse && p.Full(lim) {
+		ctx.Count(&p.Env.Metrics.Dropped[metrics.DropStoreFull], 1)
+		return Outcome{Code: packet.QuotaExceeded}
+	}
 	f := p.match(ctx, lim, m, retain)
-	ops := more
+	ops := how.More
 	if to := f.DurableSessions(nil, m.QoS); len(to) > 0 {
 		ops = append(ops, store.Op{Kind: store.Append, Message: m, Sessions: to})
 	}
@@ -54,8 +67,8 @@ func (p *Publisher) Publish(ctx *cell.Context, m *message.Message, more []store.
 	out := Outcome{Matched: f.Targets()}
 	if len(ops) > 0 {
 		c := &store.Commit{Ops: ops}
-		if m.QoS > packet.QoS0 && reply != nil {
-			c.Reply, c.Tag = reply, tag
+		if m.QoS > packet.QoS0 && how.Reply != nil {
+			c.Reply, c.Tag = how.Reply, how.Tag
 			out.Waits = true
 		}
 		ctx.Submit(p.Log, c)
@@ -77,6 +90,13 @@ func (p *Publisher) match(ctx *cell.Context, lim *cast.Limits, m *message.Messag
 	return f
 }
 
+// Full reports whether what waits in sessions and what is retained has reached
+// its bound: then nothing is taken that would have to be kept, until clients have
+// fetched what is theirs.
+func (p *Publisher) Full(lim *cast.Limits) bool {
+	return p.Env.Metrics.QueuedBytes.Load()+p.Retained.Bytes() > lim.StoreBytes
+}
+
 // room reports whether a retained message fits: deletions and replacements
 // always do.
 func (p *Publisher) room(lim *cast.Limits, m *message.Message) bool {
@@ -89,17 +109,17 @@ func (p *Publisher) room(lim *cast.Limits, m *message.Message) bool {
 	return p.Retained.Len() < lim.RetainedCount || p.Retained.Get(m.Topic) != nil
 }
 
-// Join lets m go with the run of messages that the decision has queued last, if
-// it is one of the same publisher to the same topic; it reports whether it
-// does. One match and one delivery node then serve the run.
-func (p *Publisher) Join(ctx *cell.Context, pub *packet.Publish, from string, make func(topic string) *message.Message) bool {
+// Join lets a message go with the run of messages that the decision has queued
+// last, if it is one of the same publisher to the same topic; it reports whether
+// it does, and to how many. One match and one delivery node then serve the run.
+func (p *Publisher) Join(ctx *cell.Context, pub *packet.Publish, make func(topic string) *message.Message) (int, bool) {
 	if pub.Retain || pub.Properties != nil {
-		return false
+		return 0, false
 	}
 	f, ok := ctx.LastFan().(*router.Fanout)
 	if !ok || f.Durable || !f.Same(pub.Topic) {
-		return false
+		return 0, false
 	}
 	ctx.Join(f, make(f.Topic()))
-	return true
+	return f.Targets(), true
 }

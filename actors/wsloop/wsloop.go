@@ -97,7 +97,7 @@ func (l *loop) data(ctx *cell.Context, d *cast.Data) {
 		if err != nil {
 			s.broken = true
 			l.pass(ctx, batch)
-			ctx.Cast(&l.conn.Client, faulty(err, rest))
+			ctx.Cast(&l.conn.Client, faulty(err, rest, l.env.Limits().HexBytes))
 			return
 		}
 		s.parser = next
@@ -126,9 +126,9 @@ func (l *loop) pass(ctx *cell.Context, batch *cast.Received) {
 // faulty is the message for bytes that are not MQTT. What is logged of them is
 // bounded, and of a CONNECT nothing behind its fixed part: it may hold a
 // password.
-func faulty(err error, rest []byte) *cast.Faulty {
+func faulty(err error, rest []byte, show int) *cast.Faulty {
 	m := &cast.Faulty{Fault: packet.FaultTruncated}
-	shown := rest[:min(len(rest), maxShown)]
+	shown := rest[:min(len(rest), show)]
 	var e *parser.Error
 	if errors.As(err, &e) {
 		m.Fault, m.Version, m.Level = e.Fault, e.Version, e.Level
@@ -140,10 +140,8 @@ func faulty(err error, rest []byte) *cast.Faulty {
 	return m
 }
 
-const (
-	maxShown       = 64
-	maxShownSecret = 12
-)
+// maxShownSecret is how much is shown of what may hold a password.
+const maxShownSecret = 12
 
 // poison: bytes that crash the parser twice end the connection; the packets
 // before them have been handled.

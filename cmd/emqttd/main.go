@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
@@ -143,7 +144,8 @@ func logger(cfg *config.Config, stderr io.Writer) zerolog.Logger {
 	zerolog.TimeFieldFormat = time.RFC3339Nano
 	out := stderr
 	if cfg.Log.Format == config.LogConsole {
-		out = zerolog.ConsoleWriter{Out: stderr, TimeFormat: "15:04:05.000"}
+		f, isFile := stderr.(*os.File)
+		out = zerolog.ConsoleWriter{Out: stderr, TimeFormat: "15:04:05.000", NoColor: !isFile || !isatty.IsTerminal(f.Fd())}
 	}
 	return zerolog.New(out).Level(level).With().Timestamp().Str("node", cfg.Node.Name).Logger()
 }

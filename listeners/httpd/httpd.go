@@ -206,7 +206,7 @@ func (l *listener) decide(ctx *cell.Context, r *request, form url.Values, v acce
 		}
 	}
 	for _, name := range topics {
-		l.Pub.Publish(ctx, &message.Message{From: clientOf(form), Topic: name, Payload: payload, QoS: qos, Retain: retain, At: ctx.Now()}, nil, nil, 0)
+		l.Pub.Publish(ctx, &message.Message{From: clientOf(form), Topic: name, Payload: payload, QoS: qos, Retain: retain, At: ctx.Now()}, session.Publishing{})
 	}
 	respond(ctx, r, http.StatusOK, "ok")
 }

@@ -49,7 +49,6 @@ type Broker struct {
 	epochs  atomic.Uint64
 	kinds   kinds
 	sms     []*sm.Memory
-	local   *listeners.Listener // for Dial
 	started time.Time
 
 	mu     sync.Mutex

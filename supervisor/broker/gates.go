@@ -18,17 +18,20 @@ import (
 // gates are who may come in, for all listeners of one configuration. The files
 // are read here, and again by Reload.
 type gates struct {
-	cfg    *config.Config
-	pool   *group.Pool
-	bans   *access.Bans
-	users  *passwd.Users
-	links  []access.Link
-	rules  acl.Authorizer
-	reload []func() error
+	cfg   *config.Config
+	pool  *group.Pool
+	bans  *access.Bans
+	users *passwd.Users
+	links []access.Link
+	rules acl.Authorizer
+
+	poisonings *protocol.Poisonings
+	reload     []func() error
 }
 
 func newGates(cfg *config.Config, pool *group.Pool) (*gates, error) {
-	g := &gates{cfg: cfg, pool: pool, bans: access.NewBans(), users: passwd.NewUsers(passwd.DefaultCost)}
+	bans := access.NewBans()
+	g := &gates{cfg: cfg, pool: pool, bans: bans, poisonings: &protocol.Poisonings{Bans: bans}, users: passwd.NewUsers(passwd.DefaultCost)}
 	cache := passwd.NewCache(cfg.Auth.CacheTTL, cfg.Auth.CacheSize)
 	for name, secret := range cfg.Auth.Users {
 		if err := g.addUser(name, string(secret)); err != nil {
@@ -149,7 +152,8 @@ func (g *gates) gate(l config.Named) (*protocol.Gate, error) {
 	if g.cfg.Auth.ScramSHA256 {
 		methods = append(methods, access.SCRAM(g.users))
 	}
-	return &protocol.Gate{Chain: chain, Enhanced: access.NewEnhanced(methods...), Bans: g.bans, Rules: g.rules, Pool: g.pool}, nil
+	return &protocol.Gate{Chain: chain, Enhanced: access.NewEnhanced(methods...), Bans: g.bans, Rules: g.rules, Pool: g.pool,
+		Poisonings: g.poisonings}, nil
 }
 
 // admit is the check of an address at the door.

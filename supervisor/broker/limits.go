@@ -29,6 +29,7 @@ func limitsOf(c *config.Config) *cast.Limits {
 		QueueQoS0: s.QueueQoS0, MaxAwaitingRel: s.MaxAwaitingRel,
 		RetainedCount: c.Retained.MaxCount, RetainedPayload: int(c.Retained.MaxPayload),
 		RetainedExpiry: c.Retained.Expiry, RetainedBatch: c.Retained.Batch,
-		DeliveriesPerTurn: m.DeliveriesPerTurn,
+		DeliveriesPerTurn: m.DeliveriesPerTurn, HexBytes: c.Log.HexBytes, StoreBytes: int64(c.Store.MaxBytes),
+		PoisonCount: c.Ban.PoisonCount, PoisonWindow: c.Ban.PoisonWindow, PoisonBan: c.Ban.PoisonBan,
 	}
 }

@@ -50,6 +50,7 @@ func (b *Broker) makePort(l config.Named, g *group.Group) *port {
 	p := &port{named: l, core: &listeners.Listener{Base: &cast.Listener{Name: name, Transport: string(l.Kind),
 		Loopback: l.Local(), AllowAnonymous: b.cfg.AnonymousAllowed(l.Listener), CertUsername: l.TLS.PeerCertAsUsername == config.PeerCertCN}}}
 	p.core.Data = p
+	p.core.ProxyTimeout, p.core.MaxHandshake, p.core.Backlog = l.ProxyProtocolTimeout, int(l.TLS.MaxHandshake), l.Backlog
 	p.core.Proxy = map[config.ProxyProtocol]listeners.ProxyMode{config.ProxyV1: listeners.ProxyV1,
 		config.ProxyV2: listeners.ProxyV2, config.ProxyBoth: listeners.ProxyBoth}[l.ProxyProtocol]
 	p.door = tcp.NewGate(p.core, b.rules(l, b.gates.Load()))

@@ -20,7 +20,7 @@ func (b *Broker) Reload(cfg *config.Config) (needRestart []string, err error) {
 	if err != nil {
 		return needRestart, err
 	}
-	g.bans = b.gates.Load().bans
+	g.bans, g.poisonings = b.gates.Load().bans, b.gates.Load().poisonings
 	if err := g.readBans(); err != nil {
 		return needRestart, err
 	}

@@ -15,9 +15,6 @@ import (
 	"emqttd/listeners/tls"
 )
 
-// maxHandshake bounds what a peer may send before its TLS handshake is done.
-const maxHandshake = 64 << 10
-
 func newHandshake(c *Conn) *tls.Handshake {
 	l := c.loop
 	return tls.NewHandshake(c.listener.TLS, l.opts.TLS, func() { l.Post(c.handshakeWake) })
@@ -26,7 +23,7 @@ func newHandshake(c *Conn) *tls.Handshake {
 // handshake feeds the TLS handshake, which runs on the pool.
 func (c *Conn) handshake(b []byte) {
 	err := c.handsh.Feed(b)
-	if err == nil && c.handsh.Received() > maxHandshake {
+	if err == nil && c.handsh.Received() > c.listener.MaxHandshake {
 		err = errors.New("handshake too large")
 	}
 	c.handshakeOutput()

@@ -20,15 +20,17 @@ func (c *Conn) open() {
 	c.deadline.Init(c.expire)
 	c.reading = true
 	c.base.LastRead.Store(l.g.Now())
-	c.arm(l.opts.HandshakeTimeout)
 	c.layer = inProxy
 	if c.listener.Proxy == ProxyOff {
 		c.unproxied()
+		return
 	}
+	c.arm(c.listener.ProxyTimeout)
 }
 
 // unproxied goes on to the layer inside the PROXY header.
 func (c *Conn) unproxied() {
+	c.arm(c.loop.opts.HandshakeTimeout)
 	switch {
 	case c.listener.TLS != nil:
 		c.layer = inTLS

@@ -48,6 +48,11 @@ func (ln *Listener) Listen(network, address string, loops []*Loop, c *cell.Cell)
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return fmt.Errorf("listener %s: %w", ln.Base.Name, err)
 	}
+	if ln.Backlog > 0 {
+		if err := unix.Listen(fd, ln.Backlog); err != nil {
+			return fmt.Errorf("listener %s: backlog: %w", ln.Base.Name, err)
+		}
+	}
 	s := &fdListening{ln: ln, fd: fd, address: nl.Addr(), e: e, unix: network == "unix"}
 	_ = nl.Close()
 	ln.sock = s

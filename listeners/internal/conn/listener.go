@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"emqttd/actors/cast"
 	"emqttd/listeners/tls"
@@ -24,6 +25,11 @@ type Listener struct {
 	TLS   *tls.Server  // nil: plain
 	WS    *ws.Upgrader // nil: MQTT directly
 	Proxy ProxyMode
+	// ProxyTimeout is how long the PROXY header may take; MaxHandshake how many
+	// bytes a TLS handshake; Backlog what the kernel holds until it is accepted.
+	ProxyTimeout time.Duration
+	MaxHandshake int
+	Backlog      int
 	// Refused is told of upgrades that were not granted; Serve of requests for
 	// something else than MQTT, which it answers with Conn.Respond, on the loop.
 	// Both may be nil.
