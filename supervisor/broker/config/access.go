@@ -52,10 +52,6 @@ type ACL struct {
 
 	// When no rule fits: allow or deny. Publishing to $SYS/# always needs a rule.
 	NoMatch Verdict `yaml:"no_match" reload:"yes"`
-
-	// Decisions remembered per connection, until a reload; the oldest is
-	// forgotten for a new one. 0: none.
-	Cache int `yaml:"cache" min:"0" max:"65535" reload:"yes"`
 }
 
 // Ban configures the ban list.

@@ -24,9 +24,6 @@ type Config struct {
 	// is a further listener. An empty bind turns a listener off.
 	Listeners Listeners `yaml:"listeners"`
 
-	// The web page, the REST interface, /metrics, /livez, /readyz and /status.
-	Dashboard Dashboard `yaml:"dashboard"`
-
 	// What a client may send and what it is offered.
 	MQTT MQTT `yaml:"mqtt"`
 
@@ -48,9 +45,6 @@ type Config struct {
 	// Who is kept out, by hand or for sending what crashes an actor.
 	Ban Ban `yaml:"ban"`
 
-	// Crash injection.
-	Chaos Chaos `yaml:"chaos"`
-
 	// Topics under $SYS.
 	Sys Sys `yaml:"sys"`
 }
@@ -71,19 +65,9 @@ type Runtime struct {
 	// Event loops. 0: by cores (one loop up to two cores).
 	Loops int `yaml:"loops" min:"0" max:"256"`
 
-	// How a loop waits for sockets: poller (inside Go's network poller; never
-	// bad, and right for containers) or blocking (an epoll wait of its own;
-	// saves a little with one loop and a spare core).
-	LoopWait LoopWait `yaml:"loop_wait"`
-
 	// What reads the sockets: epoll (Linux), goroutine (one per connection, any
 	// system), auto (epoll where there is one).
 	Engine Engine `yaml:"engine"`
-
-	// A handler that does not return within this time is reported with its
-	// stack; its connection is closed and its loop's other connections move to
-	// a fresh loop.
-	StallAfter time.Duration `yaml:"stall_after" min:"10ms" max:"1h"`
 
 	// Soft memory limit of the Go runtime (GOMEMLIMIT). 0: the environment's
 	// GOMEMLIMIT, or else nine tenths of the control group's limit, if it has one.
@@ -128,34 +112,6 @@ type Log struct {
 	HexBytes int `yaml:"hex_bytes" min:"0" max:"4096" reload:"yes"`
 }
 
-// Dashboard is the HTTP server for people and scripts.
-type Dashboard struct {
-	// Address of the page and the REST interface. Empty: off.
-	Bind Address `yaml:"bind"`
-
-	// The first administrator.
-	Username string `yaml:"username" max:"255"`
-
-	// Its password, or an argon2id or bcrypt hash of it. The default is
-	// accepted from loopback only, and never behind a proxy.
-	Password Secret `yaml:"password" max:"1024"`
-
-	// Rules for the peer's address, in order, the first that fits decides:
-	// "allow 10.0.0.0/8", "deny all". None fits: allowed.
-	Access []AccessRule `yaml:"access" max:"1000" reload:"yes"`
-
-	// Pages that may talk to this server besides its own, written as for a
-	// WebSocket listener. Others are answered 403.
-	AllowedOrigins []string `yaml:"allowed_origins" max:"1000" reload:"yes"`
-
-	// Names accepted in the Host header besides localhost, 127.0.0.0/8 and ::1
-	// while the server is bound to loopback. Others are answered 403.
-	AllowedHosts []string `yaml:"allowed_hosts" max:"1000" reload:"yes"`
-
-	// Connections at one time. A further one is closed at once.
-	MaxConnections int `yaml:"max_connections" min:"1" max:"1000000" reload:"yes"`
-}
-
 // Store says where state lives and what an acknowledgement means.
 type Store struct {
 	// memory: sessions, queues and retained messages live in this process and
@@ -170,13 +126,6 @@ type Store struct {
 	// Above it a PUBLISH that would be stored is answered 0x97 and not taken;
 	// a client before MQTT 5 is not read until there is room.
 	MaxBytes Bytes `yaml:"max_bytes" min:"1MiB"`
-}
-
-// Chaos guards crash injection.
-type Chaos struct {
-	// Let administrators crash actors on purpose. Never in production: while it
-	// is on, the page shows a red banner and an alarm is raised.
-	Enabled bool `yaml:"enabled"`
 }
 
 // Sys configures the broker's own topics.
@@ -198,9 +147,7 @@ func Default() *Config {
 	return &Config{
 		Node: Node{Name: "emqttd@127.0.0.1", DataDir: "data"},
 		Runtime: Runtime{
-			LoopWait:         LoopWaitPoller,
 			Engine:           EngineAuto,
-			StallAfter:       time.Second,
 			WorkerQueue:      4096,
 			ReadBuffer:       256 * KiB,
 			ActorMaxCrashes:  5,
@@ -209,24 +156,13 @@ func Default() *Config {
 		},
 		Log:       Log{Level: LogInfo, Format: LogConsole, HexBytes: 64},
 		Listeners: defaultListeners(),
-		Dashboard: Dashboard{
-			Bind: "127.0.0.1:18083", Username: DefaultDashboardUser, Password: DefaultDashboardPassword,
-			MaxConnections: 512,
-		},
-		MQTT:     defaultMQTT(),
-		Session:  defaultSession(),
-		Retained: Retained{MaxCount: 100_000, MaxPayload: MiB, Batch: 1000},
-		Store:    Store{Engine: StoreMemory, Durability: DurabilityMemory, MaxBytes: GiB},
-		Auth:     Auth{CacheTTL: 5 * time.Minute, CacheSize: 10_000, ScramSHA256: true},
-		ACL:      ACL{Format: ACLEmqttd, NoMatch: Allow, Cache: 32},
-		Ban:      Ban{PoisonCount: 3, PoisonWindow: time.Minute, PoisonBan: 5 * time.Minute},
-		Sys:      Sys{Interval: time.Minute, Presence: true, MosquittoNames: true},
+		MQTT:      defaultMQTT(),
+		Session:   defaultSession(),
+		Retained:  Retained{MaxCount: 100_000, MaxPayload: MiB, Batch: 1000},
+		Store:     Store{Engine: StoreMemory, Durability: DurabilityMemory, MaxBytes: GiB},
+		Auth:      Auth{CacheTTL: 5 * time.Minute, CacheSize: 10_000, ScramSHA256: true},
+		ACL:       ACL{Format: ACLEmqttd, NoMatch: Allow},
+		Ban:       Ban{PoisonCount: 3, PoisonWindow: time.Minute, PoisonBan: 5 * time.Minute},
+		Sys:       Sys{Interval: time.Minute, Presence: true, MosquittoNames: true},
 	}
 }
-
-// The dashboard's first login, as emqttd had it. It opens from loopback only,
-// until another password is configured.
-const (
-	DefaultDashboardUser            = "admin"
-	DefaultDashboardPassword Secret = "public"
-)

@@ -6,16 +6,6 @@ package config
 // the nearest one when it meets another.
 type enum interface{ Values() []string }
 
-// LoopWait is how an event loop waits.
-type LoopWait string
-
-const (
-	LoopWaitPoller   LoopWait = "poller"
-	LoopWaitBlocking LoopWait = "blocking"
-)
-
-func (LoopWait) Values() []string { return []string{"poller", "blocking"} }
-
 // Engine is what reads the sockets.
 type Engine string
 
@@ -110,8 +100,13 @@ func (SharedStrategy) Values() []string {
 // StoreEngine keeps the state.
 type StoreEngine string
 
-const StoreMemory StoreEngine = "memory"
+const (
+	StoreMemory StoreEngine = "memory"
+	StorePebble StoreEngine = "pebble"
+)
 
+// Values are the engines that this build has: StorePebble is not offered
+// before there is something behind it.
 func (StoreEngine) Values() []string { return []string{"memory"} }
 
 // Durability is what an acknowledgement means. On a listener the empty value

@@ -8,8 +8,8 @@ import (
 )
 
 // StatusURLs returns where a program on this machine can ask the broker for
-// its status, best first: the dashboard, then the WebSocket listeners that
-// serve /status. A unix socket, port 0 and a listener behind a proxy have no
+// its status: the WebSocket listeners that serve /status, in the order of
+// Listeners.All. A unix socket, port 0 and a listener behind a proxy have no
 // such address. The certificate behind an https URL is made out to a name that
 // need not be this machine's.
 func (c *Config) StatusURLs() []string {
@@ -27,7 +27,6 @@ func (c *Config) StatusURLs() []string {
 		}
 		urls = append(urls, scheme+"://"+net.JoinHostPort(host, strconv.Itoa(bind.Port()))+"/status")
 	}
-	add("http", c.Dashboard.Bind)
 	for _, l := range c.Listeners.Active() {
 		if !l.HTTPStatus || l.ProxyProtocol != ProxyOff {
 			continue

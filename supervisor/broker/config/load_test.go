@@ -50,7 +50,6 @@ func TestTheDefaultListensOnLoopbackOnly(t *testing.T) {
 	}
 	require.Equal(t, []string{"listeners.tcp.default 127.0.0.1:1883", "listeners.ws.default 127.0.0.1:8083"}, active)
 	require.Equal(t, []string{"/mqtt"}, c.Listeners.WS["default"].Paths)
-	require.Equal(t, Address("127.0.0.1:18083"), c.Dashboard.Bind)
 }
 
 func TestAHigherLayerOverridesALowerOne(t *testing.T) {
@@ -165,7 +164,6 @@ func TestVariablesAndSetsReachEveryKey(t *testing.T) {
 		"listeners.ws.default.allowed_origins=",
 		`node.name="n 1"`[:len(`node.name="n`)] + `1"`,
 		"mqtt.rate={messages: 5, bytes: 1MB}",
-		"dashboard.bind=",
 		"ban.entries=[{ip: ::1}]",
 	}
 	c, o, err := Load(Sources{Env: env, Sets: sets})
@@ -219,21 +217,21 @@ func TestMistakesNamePlaceKeyAndWhatToWrite(t *testing.T) {
 		{name: "not a time", file: "sys: {interval: soon}", want: "emqttd.yaml:1:17: sys.interval: expected a duration such as 500ms, 30s, 5m, 48h or 7d"},
 		{name: "negative time", file: "sys: {interval: -1s}", want: "emqttd.yaml:1:17: sys.interval: -1s is too little; the least is 0s"},
 		{name: "not a factor", file: "mqtt: {keep_alive_factor: .nan}", want: `emqttd.yaml:1:27: mqtt.keep_alive_factor: expected a number, not ".nan"`},
-		{name: "boolean", file: "chaos: {enabled: 1}", want: `emqttd.yaml:1:18: chaos.enabled: expected true or false, not "1"`},
+		{name: "boolean", file: "sys: {presence: 1}", want: `emqttd.yaml:1:17: sys.presence: expected true or false, not "1"`},
 		{name: "enum", file: "log: {level: warning}", want: `emqttd.yaml:1:14: log.level: expected one of debug, info, warn, error, not "warning"; did you mean warn?`},
 		{name: "enum of one", file: "store: {engine: pebble}", want: `emqttd.yaml:1:17: store.engine: expected memory, not "pebble"`},
 		{name: "enum that may not be empty", file: "store: {durability: ''}", want: `emqttd.yaml:1:21: store.durability: expected memory, not ""`},
-		{name: "bare port", file: "dashboard: {bind: 18083}",
-			want: "emqttd.yaml:1:19: dashboard.bind: expected an address and a port: write 127.0.0.1:18083 for this machine only, 0.0.0.0:18083 for every address"},
-		{name: "rule", file: "dashboard: {access: [permit all]}",
-			want: `emqttd.yaml:1:22: dashboard.access[0]: expected a rule such as "allow 10.0.0.0/8" or "deny all"`},
+		{name: "bare port", file: "listeners: {tcp: {default: {bind: 1884}}}",
+			want: "emqttd.yaml:1:35: listeners.tcp.default.bind: expected an address and a port: write 127.0.0.1:1884 for this machine only, 0.0.0.0:1884 for every address"},
+		{name: "rule", file: "listeners: {ws: {default: {access: [permit all]}}}",
+			want: `emqttd.yaml:1:37: listeners.ws.default.access[0]: expected a rule such as "allow 10.0.0.0/8" or "deny all"`},
 		{name: "network", file: "ban: {entries: [{ip: 10.0.0.0/33}]}",
 			want: "emqttd.yaml:1:22: ban.entries[0].ip: expected an address or a network such as 10.1.2.3, 10.0.0.0/8 or fd00::/8"},
 		{name: "date", file: "ban: {entries: [{username: u, until: tomorrow}]}",
 			want: "emqttd.yaml:1:38: ban.entries[0].until: expected a time such as 2027-01-31T12:00:00Z"},
 		{name: "listener name", file: "listeners: {tcp: {a.b: {}}}", want: "emqttd.yaml:1:19: listeners.tcp.a.b: a name has 1 to 64 letters, digits, '_' and '-'"},
-		{name: "mask", file: `dashboard: {password: "********"}`,
-			want: "emqttd.yaml:1:23: dashboard.password: this is what stands for a secret in printed configurations; write the secret itself"},
+		{name: "mask", file: `auth: {chain: [{type: builtin}], users: {alice: "********"}}`,
+			want: "emqttd.yaml:1:49: auth.users.alice: this is what stands for a secret in printed configurations; write the secret itself"},
 		{name: "control character", file: `node: {data_dir: "a\nb"}`, want: "emqttd.yaml:1:18: node.data_dir: the control character U+000A is not allowed"},
 		{name: "too long", file: "node: {name: " + strings.Repeat("x", 256) + "}", want: "emqttd.yaml:1:14: node.name: 256 is too much; the most is 255 bytes"},
 		{name: "key twice", file: "log: {level: info, level: warn}", want: `emqttd.yaml:1:20: not YAML: mapping key "level" already defined at [1:7]`},
@@ -244,8 +242,8 @@ func TestMistakesNamePlaceKeyAndWhatToWrite(t *testing.T) {
 		{name: "list as a key in braces", file: "{[a]: b}", want: "emqttd.yaml:1:5: not YAML: found an invalid key for this map"},
 		{name: "complex key", file: "? log\n: {}", want: `emqttd.yaml:1:1: "?": anchors, aliases, tags, merges, complex keys and directives are not used here; write the value in full, or in quotes`},
 		{name: "not a number", file: "mqtt: {max_qos: .inf}", want: `emqttd.yaml:1:17: mqtt.max_qos: expected a whole number, not ".inf"`},
-		{name: "entry without value in a list", file: "dashboard: {access: [deny all, ]}\nlisteners: {ws: {default: {paths: [/, null]}}}",
-			want: `emqttd.yaml:2:39: listeners.ws.default.paths[1]: no value; write "" for an empty one`},
+		{name: "entry without value in a list", file: "listeners:\n  ws: {default: {access: [deny all, ], paths: [/, null]}}",
+			want: `emqttd.yaml:2:51: listeners.ws.default.paths[1]: no value; write "" for an empty one`},
 		{name: "list as a key", file: "[a]: b", want: "emqttd.yaml:1:4: not YAML: found an invalid key for this map"},
 		{name: "variable", env: "EMQTTD_LOG__LEVLE=info", want: "EMQTTD_LOG__LEVLE: log.levle: unknown key; did you mean log.level?"},
 		{name: "variable with empty part", env: "EMQTTD_LOG____LEVEL=info", want: "EMQTTD_LOG____LEVEL: a part of the key is empty"},
@@ -295,8 +293,8 @@ func TestTheReportIsBounded(t *testing.T) {
 }
 
 func TestASecretIsInNoError(t *testing.T) {
-	_, _, err := loadText("dashboard: {password: [geheim]}\nauth: {users: {u: geheim, x: {geheim: 1}}}", Sources{
-		Env:  []string{"EMQTTD_DASHBOARD__PASSWORD=geheim\x01"},
+	_, _, err := loadText("auth: {users: {u: geheim, v: [geheim], x: {geheim: 1}}}", Sources{
+		Env:  []string{"EMQTTD_AUTH__USERS__W=geheim\x01"},
 		Sets: []string{"auth.users.y=" + strings.Repeat("geheim", 1000), "auth.users=geheim"},
 	})
 	require.Len(t, mistakes(t, err), 5)

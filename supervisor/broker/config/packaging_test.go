@@ -31,7 +31,7 @@ func TestTheImageLeavesWhoMayConnectToWhoeverRunsIt(t *testing.T) {
 		require.False(t, l.Bind.Loopback(), "nobody reaches the loopback of a container")
 		require.Regexp(t, `(?m)^EXPOSE .*\b`+l.Bind.Target()[len("0.0.0.0:"):]+`\b`, dockerfile)
 	}
-	require.Contains(t, c.StatusURLs(), "http://127.0.0.1:18083/status", "for the health check")
+	require.Contains(t, c.StatusURLs(), "http://127.0.0.1:8083/status", "for the health check")
 	require.Contains(t, dockerfile, "VOLUME "+c.Node.DataDir+"\n")
 
 	_, _, err = loadText(found[1], Sources{})

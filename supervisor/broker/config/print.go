@@ -22,8 +22,7 @@ type PrintOptions struct {
 }
 
 // Print writes c as YAML with the comment of every key, ready to be edited and
-// loaded. Secrets are masked, and a mask is refused when it is loaded; the
-// dashboard's default password is no secret.
+// loaded. Secrets are masked, and a mask is refused when it is loaded.
 func (c *Config) Print(w io.Writer, o PrintOptions) error {
 	p := &printer{Writer: bufio.NewWriter(w), PrintOptions: o, said: map[string]bool{}}
 	p.section(reflect.ValueOf(c).Elem(), "", "")
@@ -72,8 +71,7 @@ func (p *printer) named(m reflect.Value, path, indent string) {
 }
 
 func (p *printer) value(name, key string, v reflect.Value) {
-	secrets := p.Secrets || key == "dashboard.password" && v.Interface() == DefaultDashboardPassword
-	fmt.Fprintf(p, "%s: %s", name, yamlText(v, secrets))
+	fmt.Fprintf(p, "%s: %s", name, yamlText(v, p.Secrets))
 	if at := p.Origins.Of(key); at.Layer != LayerDefault {
 		fmt.Fprintf(p, " # %s", at)
 	}

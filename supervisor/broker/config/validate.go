@@ -36,7 +36,6 @@ func (d *decoder) validate() {
 		checkWebSocket(l, say)
 	}
 	c.checkBinds(say)
-	c.checkDashboard(say)
 	c.checkMQTT(say)
 	c.checkAuth(say)
 	c.checkBan(say)
@@ -123,24 +122,15 @@ func checkOrigins(key string, origins, hosts []string, say report) {
 	}
 }
 
-// checkBinds finds two servers on one address. Port 0 is a port of its own
+// checkBinds finds two listeners on one address. Port 0 is a port of its own
 // each time; host names are compared as written.
 func (c *Config) checkBinds(say report) {
-	type server struct {
-		key  string
-		bind Address
-	}
-	var servers []server
-	for _, l := range c.Listeners.Active() {
-		servers = append(servers, server{l.Key() + ".bind", l.Bind})
-	}
-	if !c.Dashboard.Bind.Off() {
-		servers = append(servers, server{"dashboard.bind", c.Dashboard.Bind})
-	}
-	for i, s := range servers {
-		for _, earlier := range servers[:i] {
-			if clash(earlier.bind, s.bind) {
-				say([]string{s.key, earlier.key}, "%s is taken by %s (%s)", s.bind, earlier.key, earlier.bind)
+	active := c.Listeners.Active()
+	for i, l := range active {
+		for _, earlier := range active[:i] {
+			if clash(earlier.Bind, l.Bind) {
+				key, taken := l.Key()+".bind", earlier.Key()+".bind"
+				say([]string{key, taken}, "%s is taken by %s (%s)", l.Bind, taken, earlier.Bind)
 				break
 			}
 		}
@@ -157,19 +147,6 @@ func clash(a, b Address) bool {
 	every := func(host string) bool { return host == "" || host == "0.0.0.0" || host == "::" }
 	same := strings.EqualFold(a.Host(), b.Host()) || every(a.Host()) || every(b.Host())
 	return a.Port() != 0 && a.Port() == b.Port() && same
-}
-
-func (c *Config) checkDashboard(say report) {
-	if c.Dashboard.Bind.Off() {
-		return
-	}
-	if c.Dashboard.Username == "" || strings.Contains(c.Dashboard.Username, ":") {
-		say([]string{"dashboard.username"}, "must not be empty or hold ':' [RFC 7617 2]")
-	}
-	if c.Dashboard.Password == "" {
-		say([]string{"dashboard.password"}, `must not be empty; write dashboard: {bind: ""} to turn the dashboard off`)
-	}
-	checkOrigins("dashboard", c.Dashboard.AllowedOrigins, c.Dashboard.AllowedHosts, say)
 }
 
 func (c *Config) checkMQTT(say report) {

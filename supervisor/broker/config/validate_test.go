@@ -79,8 +79,8 @@ func TestKeysThatContradictEachOtherAreFound(t *testing.T) {
 		{"data directory", "node: {data_dir: ''}", "emqttd.yaml:1:18: node.data_dir: must not be empty"},
 		{"same port", "listeners: {tcp: {a: {bind: '127.0.0.1:1883'}}}",
 			"listeners.tcp.default.bind: 127.0.0.1:1883 is taken by listeners.tcp.a.bind (127.0.0.1:1883)"},
-		{"same port on every address", "auth: {allow_anonymous: true}\nlisteners: {tcp: {default: {bind: ':18083'}}}",
-			"dashboard.bind: 127.0.0.1:18083 is taken by listeners.tcp.default.bind (:18083)"},
+		{"same port on every address", "auth: {allow_anonymous: true}\nlisteners: {tcp: {default: {bind: ':8083'}}}",
+			"listeners.ws.default.bind: 127.0.0.1:8083 is taken by listeners.tcp.default.bind (:8083)"},
 		{"same socket", "listeners: {tcp: {a: {bind: 'unix:/s'}, b: {bind: 'unix:/s'}}}",
 			"emqttd.yaml:1:51: listeners.tcp.b.bind: unix:/s is taken by listeners.tcp.a.bind (unix:/s)"},
 		{"no certificate", "listeners: {tls: {default: {bind: '127.0.0.1:8883'}}}",
@@ -94,12 +94,10 @@ func TestKeysThatContradictEachOtherAreFound(t *testing.T) {
 			`emqttd.yaml:1:39: listeners.ws.default.paths[1]: "mqtt" must begin with / and hold no '?', '#', '%' or blank`},
 		{"origin with a path", "listeners: {ws: {default: {allowed_origins: ['*', 'https://a.example.org/x']}}}",
 			`emqttd.yaml:1:51: listeners.ws.default.allowed_origins[1]: "https://a.example.org/x" is not an origin such as "https://app.example.org", without a path`},
-		{"origin without host", "dashboard: {allowed_origins: ['https://']}",
-			`emqttd.yaml:1:31: dashboard.allowed_origins[0]: "https://" is not an origin such as "https://app.example.org", without a path`},
-		{"host with a scheme", "dashboard: {allowed_hosts: ['http://a']}",
-			`emqttd.yaml:1:29: dashboard.allowed_hosts[0]: "http://a" is not a host name such as "broker.example.org"`},
-		{"no administrator", "dashboard: {username: ''}", "emqttd.yaml:1:23: dashboard.username: must not be empty or hold ':' [RFC 7617 2]"},
-		{"no password", "dashboard: {password: ''}", `emqttd.yaml:1:23: dashboard.password: must not be empty; write dashboard: {bind: ""} to turn the dashboard off`},
+		{"origin without host", "listeners: {ws: {default: {allowed_origins: ['https://']}}}",
+			`emqttd.yaml:1:46: listeners.ws.default.allowed_origins[0]: "https://" is not an origin such as "https://app.example.org", without a path`},
+		{"host with a scheme", "listeners: {ws: {default: {allowed_hosts: ['http://a']}}}",
+			`emqttd.yaml:1:44: listeners.ws.default.allowed_hosts[0]: "http://a" is not a host name such as "broker.example.org"`},
 		{"marks", "mqtt: {out_buffer_low: 1MiB}", "emqttd.yaml:1:24: mqtt.out_buffer_low: 1MiB must be below mqtt.out_buffer_high (1MiB)"},
 		{"link without type", "auth: {chain: [{path: x}]}", "auth.chain[0]: type is missing; there are password_file, client_id_file, builtin"},
 		{"link without path", "auth: {chain: [{type: builtin}, {type: password_file}]}", "auth.chain[1]: path is missing: the file that password_file reads"},
@@ -119,10 +117,9 @@ func TestKeysThatContradictEachOtherAreFound(t *testing.T) {
 
 func TestWhatIsOffIsNotJudged(t *testing.T) {
 	_, _, err := loadText(`
-dashboard: {bind: "", password: "", username: "", allowed_hosts: [a b]}
 listeners:
   tcp: {default: {bind: ""}, a: {bind: "127.0.0.1:0"}, b: {bind: "127.0.0.1:0"}, c: {bind: "127.0.0.2:7"}, d: {bind: "127.0.0.1:7"}}
-  ws: {default: {bind: "", paths: []}}
+  ws: {default: {bind: "", paths: [], allowed_hosts: [a b]}}
   tls: {default: {tls: {client_auth: require}}}
 `, Sources{})
 	require.NoError(t, err)
@@ -137,10 +134,9 @@ func TestAConfigurationMadeInGoIsJudgedToo(t *testing.T) {
 }
 
 func TestStatusIsAskedForWhereThisMachineCanReachIt(t *testing.T) {
-	require.Equal(t, []string{"http://127.0.0.1:18083/status", "http://127.0.0.1:8083/status"}, Default().StatusURLs())
+	require.Equal(t, []string{"http://127.0.0.1:8083/status"}, Default().StatusURLs())
 
 	c := Default()
-	c.Dashboard.Bind = "0.0.0.0:18083"
 	c.Listeners.WS = map[string]*Listener{}
 	for name, bind := range map[string]Address{"a": ":80", "b": "[::]:81", "c": "unix:/s", "d": "127.0.0.1:0", "e": "", "f": "h:82"} {
 		l := DefaultListener(WS)
@@ -152,7 +148,7 @@ func TestStatusIsAskedForWhereThisMachineCanReachIt(t *testing.T) {
 	c.Listeners.WS["proxy"].Bind, c.Listeners.WS["proxy"].ProxyProtocol = ":83", ProxyV2
 	c.Listeners.WSS["default"].Bind = "10.0.0.1:443"
 	require.Equal(t, []string{
-		"http://127.0.0.1:18083/status", "http://127.0.0.1:80/status", "http://[::1]:81/status", "https://10.0.0.1:443/status",
+		"http://127.0.0.1:80/status", "http://[::1]:81/status", "https://10.0.0.1:443/status",
 	}, c.StatusURLs())
 }
 
