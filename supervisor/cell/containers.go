@@ -2,16 +2,21 @@
 
 package cell
 
-// log is a redo log of a container of type C with entries of type E, kept in
+// container is what has a redo log with entries of type E.
+type container[E any] interface {
+	comparable
+	redo(ops []E)
+}
+
+// logOf is the redo log of a container of type C with entries of type E, kept in
 // the group's scratch memory and found by type.
-type logOf[C comparable, E any] struct {
+type logOf[C container[E], E any] struct {
 	of  C
 	ops []E
-	run func(C, []E)
 }
 
 func (l *logOf[C, E]) apply() {
-	l.run(l.of, l.ops)
+	l.of.redo(l.ops)
 	l.abort()
 }
 
@@ -24,7 +29,7 @@ func (l *logOf[C, E]) abort() {
 
 // find is the log of container of in this decision, nil when nothing was
 // written to it.
-func find[C comparable, E any](x *Context, of C) *logOf[C, E] {
+func find[C container[E], E any](x *Context, of C) *logOf[C, E] {
 	for _, a := range x.logs {
 		if l, ok := a.(*logOf[C, E]); ok && l.of == of {
 			return l
@@ -34,7 +39,7 @@ func find[C comparable, E any](x *Context, of C) *logOf[C, E] {
 }
 
 // open is find, or a new one.
-func open[C comparable, E any](x *Context, of C, run func(C, []E)) *logOf[C, E] {
+func open[C container[E], E any](x *Context, of C) *logOf[C, E] {
 	var free *logOf[C, E]
 	var zero C
 	for _, a := range x.logs {
@@ -49,7 +54,7 @@ func open[C comparable, E any](x *Context, of C, run func(C, []E)) *logOf[C, E] 
 	}
 	at(x.cell, Decide, x.msg)
 	if free == nil {
-		free = &logOf[C, E]{run: run}
+		free = new(logOf[C, E])
 		x.logs = append(x.logs, free)
 	}
 	free.of = of
@@ -85,13 +90,13 @@ func (m *Map[K, V]) Get(x *Context, k K) (V, bool) {
 
 // Put sets k to v.
 func (m *Map[K, V]) Put(x *Context, k K, v V) {
-	l := open(x, m, applyMap[K, V])
+	l := open[*Map[K, V], mapOp[K, V]](x, m)
 	l.ops = append(l.ops, mapOp[K, V]{k: k, v: v})
 }
 
 // Delete removes k.
 func (m *Map[K, V]) Delete(x *Context, k K) {
-	l := open(x, m, applyMap[K, V])
+	l := open[*Map[K, V], mapOp[K, V]](x, m)
 	l.ops = append(l.ops, mapOp[K, V]{k: k, del: true})
 }
 
@@ -133,7 +138,7 @@ func (m *Map[K, V]) All(yield func(K, V) bool) {
 	}
 }
 
-func applyMap[K comparable, V any](m *Map[K, V], ops []mapOp[K, V]) {
+func (m *Map[K, V]) redo(ops []mapOp[K, V]) {
 	for _, o := range ops {
 		if o.del {
 			delete(m.m, o.k)
@@ -178,13 +183,13 @@ func (q *Queue[T]) Size() int { return q.n }
 
 // Push appends v.
 func (q *Queue[T]) Push(x *Context, v T) {
-	l := open(x, q, applyQueue[T])
+	l := open[*Queue[T], queueOp[T]](x, q)
 	l.ops = append(l.ops, queueOp[T]{v: v})
 }
 
 // Pop removes the oldest element. The decision has seen that there is one.
 func (q *Queue[T]) Pop(x *Context) {
-	l := open(x, q, applyQueue[T])
+	l := open[*Queue[T], queueOp[T]](x, q)
 	l.ops = append(l.ops, queueOp[T]{pop: true})
 }
 
@@ -227,7 +232,7 @@ func (q *Queue[T]) All(yield func(T) bool) {
 	}
 }
 
-func applyQueue[T any](q *Queue[T], ops []queueOp[T]) {
+func (q *Queue[T]) redo(ops []queueOp[T]) {
 	for i := range ops {
 		if ops[i].pop {
 			var zero T
