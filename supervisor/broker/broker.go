@@ -42,6 +42,7 @@ type Broker struct {
 	pub     *session.Publisher
 	loops   []*listeners.Loop
 	ports   []*port
+	local   *port // for Dial
 	root    *supervisor.Supervisor
 	pool    *group.Pool
 	gates   atomic.Pointer[gates]
@@ -85,6 +86,10 @@ func Start(cfg *config.Config, log zerolog.Logger) (*Broker, error) {
 	}
 	for _, l := range b.loops {
 		l.Start()
+	}
+	if err := b.makeLocal(); err != nil {
+		b.Close()
+		return nil, err
 	}
 	if err := b.listen(); err != nil {
 		b.Close()

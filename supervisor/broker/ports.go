@@ -4,7 +4,6 @@ package broker
 
 import (
 	"fmt"
-	"net"
 	"sync/atomic"
 
 	"emqttd/actors/cast"
@@ -118,17 +117,4 @@ func (p *port) loadTLS() error {
 	}
 	p.core.TLS = s
 	return nil
-}
-
-// Dial opens a connection to the broker inside the process: a net.Conn that
-// speaks MQTT, as if it had come in by the first TCP listener.
-func (b *Broker) Dial() (net.Conn, error) {
-	for _, p := range b.ports {
-		if p.named.Kind == config.TCP && p.bound {
-			near, far := net.Pipe()
-			p.core.ServeConn(far)
-			return near, nil
-		}
-	}
-	return nil, fmt.Errorf("broker: no tcp listener is configured")
 }

@@ -147,7 +147,10 @@ func (ln *Listener) connection(l *Loop, peer netip.AddrPort, v Verdict) *Conn {
 	return c
 }
 
-// Serve makes nc a connection of ln, for in-memory connections: the loop's
+// Attach gives a listener without a socket its loops, for ServeConn.
+func (ln *Listener) Attach(loops []*Loop) { ln.loops = loops }
+
+// ServeConn makes nc a connection of ln, for in-memory connections: the loop's
 // poller does not matter, since goroutines read and write it.
 func (ln *Listener) ServeConn(nc net.Conn) {
 	l := ln.pick()
