@@ -55,6 +55,7 @@ type Conn struct {
 	handsh  *tls.Handshake
 	secure  *tls.Session
 	ws      *ws.Driver
+	parting *parting // the WebSocket has ended
 	request *http.Request
 
 	dirty   bool // in loop.dirty

@@ -132,27 +132,43 @@ func (c *Conn) mqtt(b []byte) {
 		l.drain()
 		return
 	}
+	if c.parting != nil {
+		return // a close frame was read: what follows it says nothing
+	}
 	var err error
 	ctl := l.frame[:0]
 	l.chunk, ctl, err = c.ws.Feed(l.shared, b, l.chunk[:0], ctl)
 	l.frame = ctl
-	if len(ctl) > 0 { // pongs and close frames
-		c.wire(ctl)
-	}
 	if len(l.chunk) > 0 {
 		c.base.Loop.Push(cast.NewData(l.chunk))
-		l.drain()
 	}
 	if err != nil {
-		var ce *ws.CloseError
-		reason := metrics.ClosePeer
-		if errors.As(err, &ce) && !ce.Peer {
-			reason = metrics.CloseFault
-			l.opts.Log.Warn().Str("conn", c.base.Name).Stringer("peer", c.base.Peer).Str("label", string(ce.Label)).
-				Int("code", ce.Code).Msg("websocket closed")
-		}
-		c.finish(reason, err.Error())
+		c.part(err, ctl)
+	} else if len(ctl) > 0 { // pongs
+		c.wire(ctl)
 	}
+	l.drain()
+}
+
+// parting is the end of the WebSocket: it waits until what came before it is
+// answered, since nothing may follow a close frame [RFC 6455 5.5.1].
+type parting struct {
+	frames []byte // pongs and the close frame, not sent yet
+	reason metrics.Close
+	detail string
+}
+
+// part notes the end; the turn's flush performs it, which no crash of an actor
+// in between takes away.
+func (c *Conn) part(err error, frames []byte) {
+	c.parting = &parting{append([]byte(nil), frames...), metrics.ClosePeer, err.Error()}
+	var ce *ws.CloseError
+	if errors.As(err, &ce) && !ce.Peer {
+		c.parting.reason = metrics.CloseFault
+		c.loop.opts.Log.Warn().Str("conn", c.base.Name).Stringer("peer", c.base.Peer).Str("label", string(ce.Label)).
+			Int("code", ce.Code).Msg("websocket closed")
+	}
+	c.touch()
 }
 
 // upgrade reads the HTTP request; it returns what lies behind.

@@ -31,6 +31,9 @@ func (c *Conn) wire(b []byte) {
 // flush frames and encrypts what the turn has brought, and writes.
 func (c *Conn) flush() {
 	c.wrap()
+	if c.parting != nil {
+		c.finish(c.parting.reason, c.parting.detail)
+	}
 	if !c.blocked {
 		c.write()
 	}
@@ -133,6 +136,12 @@ func (c *Conn) finish(reason metrics.Close, detail string) {
 		return
 	}
 	c.wrap()
+	if c.parting != nil {
+		c.wire(c.parting.frames)
+	}
+	if c.layer == dead {
+		return // nothing could be encrypted any more
+	}
 	if c.ws != nil && !c.ws.Closed() {
 		c.loop.frame = c.ws.AppendClose(c.loop.frame[:0], wsCode(reason), "")
 		c.wire(c.loop.frame)
