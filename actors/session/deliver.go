@@ -81,7 +81,7 @@ func (st *stage) send(it item) bool {
 }
 
 func (st *stage) op(kind store.OpKind, id packet.ID, f flight) store.Op {
-	op := store.Op{Kind: kind, Session: st.number, ID: id, Message: f.msg}
+	op := store.Op{Kind: kind, Session: st.number, ID: id, Message: f.msg, QoS: f.qos, Retain: f.retain}
 	if f.released {
 		op.Phase = store.Released
 	}

@@ -134,11 +134,11 @@ const (
 	thenStarted                   // SessionStarted
 )
 
-// New makes the session of a client id, whose actor is not started yet.
-func New(kind *cell.Kind, pub *Publisher, clientID string, conn *cast.Conn) *Session {
-	s := &Session{pub: pub, clientID: clientID}
+// New makes the session of a client id, whose actor is not started yet. The
+// number is the store's, never given twice.
+func New(kind *cell.Kind, pub *Publisher, clientID string, number uint64, conn *cast.Conn) *Session {
+	s := &Session{pub: pub, clientID: clientID, number: number}
 	s.cell = cell.New(kind, "session/"+clientID, conn.Loop.Group(), s)
-	s.number = s.cell.Serial()
 	cell.InitTimer(&s.willTimer, s.cell, timerWill)
 	cell.InitTimer(&s.expiryTimer, s.cell, timerExpiry)
 	return s
@@ -209,6 +209,8 @@ func (st *stage) Receive(ctx *cell.Context) {
 		st.matched(msg)
 	case *cast.Attach:
 		st.attach(msg)
+	case *restored:
+		st.restored(msg)
 	case *cast.Ready:
 		st.ready(msg)
 	case *cast.Detach:

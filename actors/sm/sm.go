@@ -34,6 +34,7 @@ type Memory struct {
 	pub      *session.Publisher
 	sessions *cell.Kind
 	epochs   *atomic.Uint64
+	numbers  *atomic.Uint64
 	table    cell.Map[string, owner]
 }
 
@@ -43,10 +44,16 @@ type owner struct {
 	epoch   uint64
 }
 
-// NewMemory makes the memory of a worker. Epochs are shared by the pool: boot
-// number and counter.
-func NewMemory(env *cast.Env, pub *session.Publisher, sessions *cell.Kind, epochs *atomic.Uint64) *Memory {
-	return &Memory{env: env, pub: pub, sessions: sessions, epochs: epochs}
+// NewMemory makes the memory of a worker. The counters are shared by the pool:
+// epochs grow over restarts (boot number and counter), and so do the numbers of
+// sessions.
+func NewMemory(env *cast.Env, pub *session.Publisher, sessions *cell.Kind, epochs, numbers *atomic.Uint64) *Memory {
+	return &Memory{env: env, pub: pub, sessions: sessions, epochs: epochs, numbers: numbers}
+}
+
+// Load takes a restored session in, before the worker runs.
+func (m *Memory) Load(clientID string, s *cell.Cell, epoch uint64) {
+	m.table.Load(clientID, owner{session: s, epoch: epoch})
 }
 
 // Len is the number of sessions of the worker.
@@ -105,7 +112,7 @@ func (m *manager) start(ctx *cell.Context, msg *cast.StartSession) {
 		return
 	}
 	if !had {
-		s := session.New(m.sessions, m.pub, msg.ClientID, msg.Conn)
+		s := session.New(m.sessions, m.pub, msg.ClientID, m.numbers.Add(1), msg.Conn)
 		o = owner{session: s.Cell()}
 		ctx.Cast(m.env.SessionSup[msg.Conn.LoopIndex], supervisor.Start(o.session))
 		ctx.Count(&m.env.Metrics.Sessions, 1)

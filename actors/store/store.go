@@ -49,7 +49,7 @@ const (
 	Retain                    // Message, by its topic; an empty payload deletes
 	AddAwait                  // Session, ID
 	DelAwait                  // Session, ID
-	PutInflight               // Session, ID, Message, Phase
+	PutInflight               // Session, ID, Message, Phase, QoS, Retain
 	DelInflight               // Session, ID, Message
 	Discard                   // Session, Message: dropped from the queue
 	PutFilter                 // Session, Filter
@@ -64,6 +64,8 @@ type Op struct {
 	Message  *message.Message
 	Sessions []uint64 // that get the message
 	Phase    Phase
+	QoS      packet.QoS // of PutInflight: as it is delivered
+	Retain   bool       // of PutInflight: as it is delivered
 	Record   *Record
 	Filter   *Filter
 }
@@ -113,6 +115,8 @@ type Inflight struct {
 	ID      packet.ID
 	Message *message.Message
 	Phase   Phase
+	QoS     packet.QoS // as it was delivered
+	Retain  bool
 }
 
 // Engine makes groups of commits durable.

@@ -48,6 +48,7 @@ type Broker struct {
 	gates   atomic.Pointer[gates]
 	engine  store.Engine
 	epochs  atomic.Uint64
+	numbers atomic.Uint64
 	kinds   kinds
 	sms     []*sm.Memory
 	started time.Time
@@ -72,7 +73,13 @@ func (k *kinds) all(yield func(*cell.Kind) bool) {
 // Start starts a broker. The configuration has been validated and is not changed
 // any more; the log is the broker's.
 func Start(cfg *config.Config, log zerolog.Logger) (*Broker, error) {
-	b := &Broker{cfg: cfg, log: log, failed: make(chan error, 1), started: time.Now()}
+	return StartWith(cfg, log, nil)
+}
+
+// StartWith is Start with a store engine of the caller's, which the broker closes
+// when it stops; nil: the one that the configuration names.
+func StartWith(cfg *config.Config, log zerolog.Logger, engine store.Engine) (*Broker, error) {
+	b := &Broker{cfg: cfg, log: log, engine: engine, failed: make(chan error, 1), started: time.Now()}
 	b.pool = group.NewPool(workers(cfg), cfg.Runtime.WorkerQueue)
 	g, err := newGates(cfg, b.pool)
 	if err != nil {
@@ -129,7 +136,13 @@ func (b *Broker) build() error {
 		}
 		b.loops = append(b.loops, l)
 	}
+	if b.engine == nil {
+		b.engine = memory.New()
+	}
 	b.services()
+	if err := b.restore(); err != nil {
+		return err
+	}
 	system := supervisor.System(b.log)
 	if err := supervisor.StartRoot(system, b.root, b.giveUp); err != nil {
 		return fmt.Errorf("supervision tree: %w", err)
@@ -144,7 +157,6 @@ func (b *Broker) services() {
 	lim := env.Limits()
 	table := router.NewTable(lim.Topics.Levels)
 	index := retainer.NewIndex(lim.Topics.Levels)
-	b.engine = memory.New()
 	b.kinds.store = store.Kind(b.engine, b.storeFailed, b.log)
 	env.Store = cell.New(b.kinds.store, "store", g, nil)
 	b.pub = &session.Publisher{Env: env, Table: table, Log: store.NewLog(b.engine.Last(), env.Store, index), Retained: index}
@@ -153,7 +165,7 @@ func (b *Broker) services() {
 	b.kinds.router = router.Kind(table, env)
 	env.Router = []*cell.Cell{cell.New(b.kinds.router, "router/0", g, nil)}
 	b.kinds.session = session.Kind(env)
-	mem := sm.NewMemory(env, b.pub, b.kinds.session, &b.epochs)
+	mem := sm.NewMemory(env, b.pub, b.kinds.session, &b.epochs, &b.numbers)
 	b.sms = append(b.sms, mem)
 	b.kinds.sm = sm.Kind(mem)
 	env.SM = []*cell.Cell{cell.New(b.kinds.sm, "sm/0", g, nil)}

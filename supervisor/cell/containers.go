@@ -2,36 +2,20 @@
 
 package cell
 
-// container is what has a redo log with entries of type E.
-type container[E any] interface {
-	comparable
-	redo(ops []E)
-}
-
-// logOf is the redo log of a container of type C with entries of type E, kept in
-// the group's scratch memory and found by type.
-type logOf[C container[E], E any] struct {
-	of  C
-	ops []E
-}
-
-func (l *logOf[C, E]) apply() {
-	l.of.redo(l.ops)
-	l.abort()
-}
-
-func (l *logOf[C, E]) abort() {
-	var zero C
-	l.of = zero
-	clear(l.ops)
-	l.ops = l.ops[:0]
+// log is the redo log of one container in one decision: scratch memory of the
+// group, found again by its type. P is the pointer to L, C the container.
+type log[L any, C comparable] interface {
+	*L
+	writer
+	container() C // nil: free
+	bind(C)
 }
 
 // find is the log of container of in this decision, nil when nothing was
 // written to it.
-func find[C container[E], E any](x *Context, of C) *logOf[C, E] {
+func find[L any, C comparable, P log[L, C]](x *Context, of C) P {
 	for _, a := range x.logs {
-		if l, ok := a.(*logOf[C, E]); ok && l.of == of {
+		if l, ok := a.(P); ok && l.container() == of {
 			return l
 		}
 	}
@@ -39,25 +23,25 @@ func find[C container[E], E any](x *Context, of C) *logOf[C, E] {
 }
 
 // open is find, or a new one.
-func open[C container[E], E any](x *Context, of C) *logOf[C, E] {
-	var free *logOf[C, E]
+func open[L any, C comparable, P log[L, C]](x *Context, of C) P {
+	var free P
 	var zero C
 	for _, a := range x.logs {
-		if l, ok := a.(*logOf[C, E]); ok {
-			if l.of == of {
+		if l, ok := a.(P); ok {
+			switch l.container() {
+			case of:
 				return l
-			}
-			if l.of == zero {
+			case zero:
 				free = l
 			}
 		}
 	}
 	at(x.cell, Decide, x.msg)
 	if free == nil {
-		free = new(logOf[C, E])
+		free = new(L)
 		x.logs = append(x.logs, free)
 	}
-	free.of = of
+	free.bind(of)
 	x.writes = append(x.writes, free)
 	return free
 }
@@ -71,17 +55,87 @@ type mapOp[K comparable, V any] struct {
 	del bool
 }
 
+// mapLog is the redo log of a Map. Up to indexFrom changes the newest one of a
+// key is found by looking; beyond, by an index.
+type mapLog[K comparable, V any] struct {
+	of    *Map[K, V]
+	ops   []mapOp[K, V]
+	delta int // keys added less keys removed
+	index map[K]int
+}
+
+const (
+	indexFrom = 16
+	keepLog   = 4096 // what is kept of the memory of one large decision
+)
+
+func (l *mapLog[K, V]) container() *Map[K, V] { return l.of }
+func (l *mapLog[K, V]) bind(m *Map[K, V])     { l.of = m }
+
+func (l *mapLog[K, V]) apply() {
+	for i := range l.ops {
+		l.of.set(&l.ops[i])
+	}
+	l.abort()
+}
+
+func (l *mapLog[K, V]) abort() {
+	clear(l.ops)
+	clear(l.index)
+	if cap(l.ops) > keepLog {
+		l.ops, l.index = nil, nil
+	}
+	l.of, l.ops, l.delta = nil, l.ops[:0], 0
+}
+
+// last is the newest change of k, nil when there is none.
+func (l *mapLog[K, V]) last(k K) *mapOp[K, V] {
+	if len(l.ops) > indexFrom {
+		if i, ok := l.index[k]; ok {
+			return &l.ops[i]
+		}
+		return nil
+	}
+	for i := len(l.ops) - 1; i >= 0; i-- {
+		if l.ops[i].k == k {
+			return &l.ops[i]
+		}
+	}
+	return nil
+}
+
+func (l *mapLog[K, V]) add(o mapOp[K, V]) {
+	had := false
+	if old := l.last(o.k); old != nil {
+		had = !old.del
+	} else {
+		_, had = l.of.m[o.k]
+	}
+	switch {
+	case had && o.del:
+		l.delta--
+	case !had && !o.del:
+		l.delta++
+	}
+	l.ops = append(l.ops, o)
+	switch n := len(l.ops); {
+	case n == indexFrom+1:
+		if l.index == nil {
+			l.index = make(map[K]int, 4*indexFrom)
+		}
+		for i := range l.ops {
+			l.index[l.ops[i].k] = i
+		}
+	case n > indexFrom:
+		l.index[o.k] = n - 1
+	}
+}
+
 // Get is the value of k as the decision sees it.
 func (m *Map[K, V]) Get(x *Context, k K) (V, bool) {
-	if l := find[*Map[K, V], mapOp[K, V]](x, m); l != nil {
-		for i := len(l.ops) - 1; i >= 0; i-- {
-			if l.ops[i].k == k {
-				if l.ops[i].del {
-					var zero V
-					return zero, false
-				}
-				return l.ops[i].v, true
-			}
+	if l := find[mapLog[K, V]](x, m); l != nil {
+		if o := l.last(k); o != nil {
+			return o.v, !o.del
 		}
 	}
 	v, ok := m.m[k]
@@ -90,14 +144,12 @@ func (m *Map[K, V]) Get(x *Context, k K) (V, bool) {
 
 // Put sets k to v.
 func (m *Map[K, V]) Put(x *Context, k K, v V) {
-	l := open[*Map[K, V], mapOp[K, V]](x, m)
-	l.ops = append(l.ops, mapOp[K, V]{k: k, v: v})
+	open[mapLog[K, V]](x, m).add(mapOp[K, V]{k: k, v: v})
 }
 
 // Delete removes k.
 func (m *Map[K, V]) Delete(x *Context, k K) {
-	l := open[*Map[K, V], mapOp[K, V]](x, m)
-	l.ops = append(l.ops, mapOp[K, V]{k: k, del: true})
+	open[mapLog[K, V]](x, m).add(mapOp[K, V]{k: k, del: true})
 }
 
 // Len is the number of keys as committed.
@@ -105,27 +157,10 @@ func (m *Map[K, V]) Len() int { return len(m.m) }
 
 // Seen is the number of keys as the decision sees it.
 func (m *Map[K, V]) Seen(x *Context) int {
-	n := len(m.m)
-	l := find[*Map[K, V], mapOp[K, V]](x, m)
-	if l == nil {
-		return n
+	if l := find[mapLog[K, V]](x, m); l != nil {
+		return len(m.m) + l.delta
 	}
-	for i, o := range l.ops {
-		_, had := m.m[o.k]
-		for j := i - 1; j >= 0; j-- {
-			if l.ops[j].k == o.k {
-				had = !l.ops[j].del
-				break
-			}
-		}
-		switch {
-		case had && o.del:
-			n--
-		case !had && !o.del:
-			n++
-		}
-	}
-	return n
+	return len(m.m)
 }
 
 // All calls yield for what is committed, in no order: whoever lets it decide
@@ -138,44 +173,68 @@ func (m *Map[K, V]) All(yield func(K, V) bool) {
 	}
 }
 
-func (m *Map[K, V]) redo(ops []mapOp[K, V]) {
-	for _, o := range ops {
-		if o.del {
-			delete(m.m, o.k)
-			continue
-		}
-		if m.m == nil {
-			m.m = make(map[K]V)
-		}
-		m.m[o.k] = o.v
+// Load puts k to v at once: for state that is built before its actor runs, from
+// a store.
+func (m *Map[K, V]) Load(k K, v V) { m.set(&mapOp[K, V]{k: k, v: v}) }
+
+func (m *Map[K, V]) set(o *mapOp[K, V]) {
+	if o.del {
+		delete(m.m, o.k)
+		return
 	}
+	if m.m == nil {
+		m.m = make(map[K]V)
+	}
+	m.m[o.k] = o.v
 }
 
-// Queue is a double-ended queue whose changes wait for the commit.
+// Queue is a queue whose changes wait for the commit.
 type Queue[T any] struct {
 	ring []T // capacity a power of two
 	head int
 	n    int
 }
 
-type queueOp[T any] struct {
-	pop bool
-	v   T
+// queueLog is the redo log of a Queue: what was pushed, and how many were taken
+// from the front, of what was there first and then of what was pushed.
+type queueLog[T any] struct {
+	of     *Queue[T]
+	pops   int
+	pushed []T
+}
+
+func (l *queueLog[T]) container() *Queue[T] { return l.of }
+func (l *queueLog[T]) bind(q *Queue[T])     { l.of = q }
+
+func (l *queueLog[T]) apply() {
+	q := l.of
+	old := min(l.pops, q.n)
+	for range old {
+		q.drop()
+	}
+	for _, v := range l.pushed[l.pops-old:] {
+		q.Load(v)
+	}
+	if q.n == 0 && len(q.ring) > keepRing {
+		q.ring, q.head = nil, 0
+	}
+	l.abort()
+}
+
+func (l *queueLog[T]) abort() {
+	clear(l.pushed)
+	if cap(l.pushed) > keepLog {
+		l.pushed = nil
+	}
+	l.of, l.pushed, l.pops = nil, l.pushed[:0], 0
 }
 
 // Len is the length as the decision sees it.
 func (q *Queue[T]) Len(x *Context) int {
-	n := q.n
-	if l := find[*Queue[T], queueOp[T]](x, q); l != nil {
-		for i := range l.ops {
-			if l.ops[i].pop {
-				n--
-			} else {
-				n++
-			}
-		}
+	if l := find[queueLog[T]](x, q); l != nil {
+		return q.n - l.pops + len(l.pushed)
 	}
-	return n
+	return q.n
 }
 
 // Size is the length as committed.
@@ -183,42 +242,25 @@ func (q *Queue[T]) Size() int { return q.n }
 
 // Push appends v.
 func (q *Queue[T]) Push(x *Context, v T) {
-	l := open[*Queue[T], queueOp[T]](x, q)
-	l.ops = append(l.ops, queueOp[T]{v: v})
+	l := open[queueLog[T]](x, q)
+	l.pushed = append(l.pushed, v)
 }
 
 // Pop removes the oldest element. The decision has seen that there is one.
-func (q *Queue[T]) Pop(x *Context) {
-	l := open[*Queue[T], queueOp[T]](x, q)
-	l.ops = append(l.ops, queueOp[T]{pop: true})
-}
+func (q *Queue[T]) Pop(x *Context) { open[queueLog[T]](x, q).pops++ }
 
 // Peek is the oldest element as the decision sees it.
 func (q *Queue[T]) Peek(x *Context) (v T, ok bool) {
 	pops := 0
-	l := find[*Queue[T], queueOp[T]](x, q)
-	if l == nil {
-		if q.n == 0 {
-			return v, false
-		}
-		return q.ring[q.head], true
+	l := find[queueLog[T]](x, q)
+	if l != nil {
+		pops = l.pops
 	}
-	for i := range l.ops {
-		if l.ops[i].pop {
-			pops++
-		}
-	}
-	if pops < q.n {
+	switch {
+	case pops < q.n:
 		return q.ring[(q.head+pops)&(len(q.ring)-1)], true
-	}
-	pops -= q.n
-	for i := range l.ops {
-		if !l.ops[i].pop {
-			if pops == 0 {
-				return l.ops[i].v, true
-			}
-			pops--
-		}
+	case l != nil && pops-q.n < len(l.pushed):
+		return l.pushed[pops-q.n], true
 	}
 	return v, false
 }
@@ -232,24 +274,20 @@ func (q *Queue[T]) All(yield func(T) bool) {
 	}
 }
 
-func (q *Queue[T]) redo(ops []queueOp[T]) {
-	for i := range ops {
-		if ops[i].pop {
-			var zero T
-			q.ring[q.head] = zero
-			q.head = (q.head + 1) & (len(q.ring) - 1)
-			q.n--
-			continue
-		}
-		if q.n == len(q.ring) {
-			q.grow()
-		}
-		q.ring[(q.head+q.n)&(len(q.ring)-1)] = ops[i].v
-		q.n++
+// Load appends v at once: for state that is built before its actor runs.
+func (q *Queue[T]) Load(v T) {
+	if q.n == len(q.ring) {
+		q.grow()
 	}
-	if q.n == 0 && len(q.ring) > keepRing {
-		q.ring, q.head = nil, 0
-	}
+	q.ring[(q.head+q.n)&(len(q.ring)-1)] = v
+	q.n++
+}
+
+func (q *Queue[T]) drop() {
+	var zero T
+	q.ring[q.head] = zero
+	q.head = (q.head + 1) & (len(q.ring) - 1)
+	q.n--
 }
 
 // keepRing is the ring size that an empty queue keeps: enough that a queue that

@@ -106,7 +106,7 @@ func (s *session) apply(op *store.Op) {
 			s.sent++
 			x.order = s.sent
 		}
-		x.Inflight = store.Inflight{ID: op.ID, Message: op.Message, Phase: op.Phase}
+		x.Inflight = store.Inflight{ID: op.ID, Message: op.Message, Phase: op.Phase, QoS: op.QoS, Retain: op.Retain}
 		s.inflight[op.ID] = x
 		delete(s.queue, op.Message.ID.Seq)
 	case store.DelInflight:

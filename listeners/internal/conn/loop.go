@@ -92,7 +92,7 @@ func (l *Loop) Index() int { return l.index }
 // Supervisor is the client_sup of the loop.
 func (l *Loop) Supervisor() *supervisor.Supervisor { return l.sup }
 
-// Len is the number of connections on the loop.
+// Len is the number of connections on the loop, without those that only linger.
 func (l *Loop) Len() int { return int(l.n.Load()) }
 
 // Start starts the loop's goroutine.
@@ -229,11 +229,17 @@ func (l *Loop) add(c *Conn) {
 
 // remove forgets a connection.
 func (l *Loop) remove(c *Conn) {
+	l.uncount(c)
+	delete(l.conns, c)
+}
+
+// uncount takes a connection out of the figures: it is over, even if its last
+// words are still on their way.
+func (l *Loop) uncount(c *Conn) {
 	if !c.counted {
 		return
 	}
 	c.counted = false
-	delete(l.conns, c)
 	l.n.Add(-1)
 	l.opts.Env.Metrics.Connections.Add(-1)
 	c.listener.n.Add(-1)

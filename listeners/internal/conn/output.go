@@ -184,6 +184,7 @@ func (c *Conn) linger() {
 	}
 	c.tell(c.reason, nil)
 	c.layer = lingering
+	c.loop.uncount(c)
 	c.sock.shutdown()
 	c.reading = false
 	c.interest()

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"time"
+
+	"emqttd/actors/cast"
+	"emqttd/actors/store"
+	"emqttd/protocol/message"
+	"emqttd/protocol/packet"
+	"emqttd/protocol/topic"
+	"emqttd/supervisor/cell"
+	"emqttd/supervisor/group"
+	"emqttd/supervisor/mailbox"
+)
+
+// Restore makes a session of what the store has of it, when the broker starts:
+// its routes are put into the table, and the actor, once started, goes on with
+// expiry and will as if the connection had been lost when the broker was (a will
+// not before grace is over, so that a restart is no storm of false deaths).
+func Restore(kind *cell.Kind, pub *Publisher, in store.Stored, g *group.Group, now int64, grace time.Duration) *Session {
+	s := &Session{pub: pub, clientID: in.Record.ClientID, number: in.Session}
+	s.cell = cell.New(kind, "session/"+s.clientID, g, s)
+	cell.InitTimer(&s.willTimer, s.cell, timerWill)
+	cell.InitTimer(&s.expiryTimer, s.cell, timerExpiry)
+	r := &in.Record
+	s.state = state{epoch: r.Epoch, username: r.Username, version: r.Version, expiry: r.Expiry, present: true, kept: true,
+		gone: r.Disconnected}
+	if s.state.gone == 0 {
+		s.state.gone = now
+	}
+	if r.Will != nil {
+		s.state.will = willOf(r.Will)
+		s.state.willDelay = max(r.WillDelay, uint32(grace/time.Second))
+	}
+	for _, f := range in.Filters {
+		s.restoreFilter(f)
+	}
+	for _, x := range in.Inflight {
+		s.restoreInflight(x)
+	}
+	for _, m := range in.Queue {
+		if it, ok := s.itemOf(m); ok {
+			s.queue.Load(it)
+			s.state.queued += it.msg.Size()
+			pub.Env.Metrics.QueuedBytes.Add(int64(it.msg.Size()))
+		}
+	}
+	for _, id := range in.Await {
+		s.await.Load(id, struct{}{})
+	}
+	s.cell.Push(&restored{at: now})
+	return s
+}
+
+// restored is the first message of a session that was restored. self.
+type restored struct {
+	mailbox.Link
+	at int64 // when
+}
+
+// restored arms what the session waits for.
+func (st *stage) restored(msg *restored) {
+	s := st.s
+	if s.conn != nil {
+		return // a client was faster
+	}
+	if s.will != nil {
+		st.x.Arm(st.willTimer.Timer(), max(s.gone+int64(s.willDelay)*int64(time.Second), msg.at))
+	}
+	if s.expiry != never {
+		st.x.Arm(st.expiryTimer.Timer(), s.gone+int64(s.expiry)*int64(time.Second))
+	}
+}
+
+// willOf is the will that message.FromWill made m of.
+func willOf(m *message.Message) *packet.Will {
+	return &packet.Will{QoS: m.QoS, Retain: m.Retain, Topic: m.Topic, Payload: m.Payload, Properties: m.Properties}
+}
+
+func (s *Session) restoreFilter(f store.Filter) {
+	sub := &subscription{match: f.Text}
+	sub.Subscription = &cast.Subscription{Session: s.cell, Number: s.number, ClientID: s.clientID, Filter: f.Text,
+		QoS: f.QoS, NoLocal: f.NoLocal, AsPub: f.AsPub, Durable: true}
+	if f.SubID != 0 {
+		sub.SubIDs = []uint32{f.SubID}
+	}
+	if share, shared, _ := topic.ParseShare(f.Text); shared {
+		sub.match, sub.group, sub.Share = share.Filter, share.Group, &s.member
+		s.member.Session = s.cell
+	}
+	s.subs.Load(f.Text, sub)
+	s.pub.Table.Accept(&cast.Route{Filter: sub.match, Group: sub.group, New: sub.Subscription})
+	s.pub.Env.Metrics.Subscriptions.Add(1)
+}
+
+func (s *Session) restoreInflight(x store.Inflight) {
+	it, ok := s.itemOf(x.Message)
+	if !ok {
+		it = item{msg: x.Message} // its subscription is gone: it is finished all the same
+	}
+	it.qos, it.retain = x.QoS, x.Retain
+	s.state.sent++
+	s.inflight.Load(x.ID, flight{item: it, order: s.state.sent, released: x.Phase == store.Released})
+	s.state.nextID = max(s.state.nextID, x.ID)
+}
+
+// itemOf is how the session's subscriptions have the message; false when none
+// has it any more.
+func (s *Session) itemOf(m *message.Message) (item, bool) {
+	it, found := item{msg: m}, false
+	for _, sub := range s.subs.All {
+		if !topic.Match(sub.match, m.Topic) {
+			continue
+		}
+		found = true
+		it.qos = max(it.qos, min(m.QoS, sub.QoS))
+		it.retain = it.retain || m.Retain && sub.AsPub
+		it.subIDs = append(it.subIDs, sub.SubIDs...)
+		if sub.group != "" {
+			it.share = &cast.ShareRef{Group: sub.group, Filter: sub.match}
+		}
+	}
+	return it, found
+}
