@@ -419,6 +419,10 @@ func (st *stage) detach(reason metrics.Close) {
 	if s.reason != metrics.CloseUnknown {
 		reason = s.reason
 	}
+	if e := st.env.Log.Info(); e.Enabled() {
+		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", s.clientID).Stringer("peer", st.conn.Peer).
+			Stringer("reason", reason).Msg("client disconnected")
+	}
 	st.x.Cast(s.session, &cast.Detach{Epoch: s.epoch, Reason: reason, KeepWill: s.keepWill, HasExpiry: s.hasExpiry, Expiry: s.newExpiry})
 	st.x.Count(&st.env.Metrics.Connected, -1)
 }

@@ -15,11 +15,14 @@ package retainer
 import (
 	"math"
 	"sync/atomic"
+	"time"
 
 	"emqttd/actors/cast"
 	"emqttd/protocol/message"
 	"emqttd/protocol/topic"
 	"emqttd/supervisor/cell"
+	"emqttd/supervisor/group"
+	"emqttd/supervisor/mailbox"
 )
 
 // Index is the retained messages by topic.
@@ -77,23 +80,65 @@ func (x *Index) Walk(filter string, yield func(*message.Message) bool) {
 	}
 }
 
-// Kind makes the retainer's actor kind.
-func Kind(x *Index, env *cast.Env) *cell.Kind {
-	return &cell.Kind{Name: "retainer", Module: "emqttd_retainer", New: func(*cell.Cell) cell.Stage {
-		return &retainer{index: x, env: env}
-	}}
+// Accept implements cell.Acceptor for *forget: expired messages leave the index,
+// unless a newer one has taken their place.
+func (x *Index) Accept(m cell.Message) {
+	for _, old := range m.(*forget).messages {
+		if now, ok := x.names.Get(old.Topic); ok && now == old {
+			x.names.Delete(old.Topic)
+			x.bytes.Add(-int64(old.Size()))
+		}
+	}
 }
 
-type retainer struct {
+// forget names messages that have expired.
+type forget struct {
+	mailbox.Link
+	messages []*message.Message
+}
+
+// Memory is the retainer's cell: it outlives the incarnations.
+type Memory struct {
 	index *Index
 	env   *cast.Env
+	sweep cell.TimerFired
+	state state
 }
+
+// state is how far the sweeper has come.
+type state struct{ cursor topic.Cursor }
+
+var slot = cell.NewSlot[state]()
+
+// The sweeper looks at sweepBatch messages every sweepEvery, so that what nobody
+// asks for expires, too; a million retained messages are seen once in 17 minutes.
+const (
+	sweepEvery = time.Second
+	sweepBatch = 1000
+)
+
+// New makes the retainer: its cell runs on g.
+func New(x *Index, env *cast.Env, g *group.Group) *cell.Cell {
+	m := &Memory{index: x, env: env}
+	kind := &cell.Kind{Name: "retainer", Module: "emqttd_retainer", Init: true, New: func(*cell.Cell) cell.Stage {
+		return &retainer{m}
+	}}
+	c := cell.New(kind, "retainer", g, nil)
+	cell.InitTimer(&m.sweep, c, 0)
+	return c
+}
+
+type retainer struct{ *Memory }
 
 // Receive implements cell.Stage.
 func (r *retainer) Receive(ctx *cell.Context) {
 	switch msg := ctx.Message().(type) {
+	case *cell.Started:
+		ctx.Arm(r.sweep.Timer(), ctx.Now()+int64(sweepEvery))
 	case *cast.Match:
 		r.match(ctx, msg)
+	case *cell.TimerFired:
+		r.expire(ctx)
 	case *cell.Poison:
 		if m, ok := msg.Message.(*cast.Match); ok {
 			ctx.Cast(m.Reply, &cast.Matched{Token: m.Token, Done: true})
@@ -104,17 +149,43 @@ func (r *retainer) Receive(ctx *cell.Context) {
 	}
 }
 
+// match finds the next batch of a session's lookup. What has expired is
+// forgotten on the way [v5 MQTT-3.3.2-5].
 func (r *retainer) match(ctx *cell.Context, msg *cast.Match) {
 	found, next, done := r.index.names.Match(msg.Filter, msg.Cursor, msg.Max, nil)
-	out := &cast.Matched{Token: msg.Token, Cursor: next, Done: done}
+	live, dead := r.sort(ctx, found)
+	if len(dead) > 0 {
+		ctx.Submit(r.index, &forget{messages: dead})
+	}
+	ctx.Cast(msg.Reply, &cast.Matched{Token: msg.Token, Messages: live, Cursor: next, Done: done})
+}
+
+// expire takes the sweeper a step on.
+func (r *retainer) expire(ctx *cell.Context) {
+	s := slot.Edit(ctx, &r.state)
+	found, next, done := r.index.names.Match("#", s.cursor, sweepBatch, nil)
+	if _, dead := r.sort(ctx, found); len(dead) > 0 {
+		ctx.Submit(r.index, &forget{messages: dead})
+	}
+	s.cursor = next
+	if done {
+		s.cursor = topic.Cursor{}
+	}
+	ctx.Arm(r.sweep.Timer(), ctx.Now()+int64(sweepEvery))
+}
+
+// sort divides messages into those that are good and those that have expired.
+func (r *retainer) sort(ctx *cell.Context, found []topic.Entry[*message.Message]) (live, dead []*message.Message) {
 	oldest := int64(math.MinInt64)
 	if d := r.env.Limits().RetainedExpiry; d > 0 {
 		oldest = ctx.Now() - int64(d)
 	}
 	for _, e := range found {
-		if !e.Value.Expired(ctx.Now()) && e.Value.At > oldest {
-			out.Messages = append(out.Messages, e.Value)
+		if e.Value.Expired(ctx.Now()) || e.Value.At <= oldest {
+			dead = append(dead, e.Value)
+		} else {
+			live = append(live, e.Value)
 		}
 	}
-	ctx.Cast(msg.Reply, out)
+	return live, dead
 }

@@ -111,7 +111,7 @@ func newDesk(t *testing.T, l *cast.Limits) *desk {
 	d.clock.now.Store(int64(time.Hour))
 	d.g = group.New("test", d.clock, nil)
 	d.env = cast.NewEnv("node", zerolog.Nop(), new(metrics.Metrics), l)
-	d.actor = cell.New(retainer.Kind(d.index, d.env), "retainer", d.g, nil)
+	d.actor = retainer.New(d.index, d.env, d.g)
 	d.reply = cell.New(&cell.Kind{Name: "session", New: func(*cell.Cell) cell.Stage { return d }}, "reply", d.g, nil)
 	root := supervisor.New("root", d.g, supervisor.Options{MaxRestarts: 1 << 30, Within: time.Hour,
 		Children: []supervisor.Child{{Cell: d.actor}, {Cell: d.reply}}}, zerolog.Nop())

@@ -158,8 +158,13 @@ func Kind(env *cast.Env) *cell.Kind {
 		}}
 }
 
-// Crashed implements cell.Owner.
-func (s *Session) Crashed(*cell.Crash) {}
+// Crashed implements cell.Owner: the crashes of a session count against its
+// connection, while it has one.
+func (s *Session) Crashed(crash *cell.Crash) {
+	if c := s.state.conn; c != nil && c.Protocol.Group() == s.cell.Group() {
+		c.Protocol.Owner().Crashed(crash)
+	}
+}
 
 // Abort implements cell.Owner: not even the answer to poison could be decided.
 // The connection is closed; the session and its messages stay.

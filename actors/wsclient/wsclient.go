@@ -42,7 +42,8 @@ type state struct {
 	aliasMax  uint16
 	clientID  string
 	session   *cell.Cell
-	closing   bool // a Shutdown was performed: nothing more is written
+	heard     int64 // when the last whole packet came
+	closing   bool  // a Shutdown was performed: nothing more is written
 }
 
 var slot = cell.NewSlot[state]()
@@ -107,6 +108,7 @@ func (c *client) received(ctx *cell.Context, r *cast.Received) {
 	for _, p := range r.Packets {
 		ctx.Count(&c.env.Metrics.PacketsReceived[p.Type()], 1)
 	}
+	slot.Edit(ctx, &c.state).heard = ctx.Now()
 	ctx.Keep()
 	ctx.Cast(&c.conn.Protocol, r)
 }
@@ -122,13 +124,14 @@ func (c *client) connected(ctx *cell.Context, msg *cast.Connected) {
 	}
 }
 
-// watch is the keep alive's timer: the loop notes when it last read, so packets
-// touch no timer [v3.1.1 MQTT-3.1.2-24, v5 MQTT-3.1.2-22].
+// watch is the keep alive's timer. Packets only note when they came, so they touch
+// no timer; what counts are whole packets, since a client that sends one byte a
+// minute is not alive [v3.1.1 MQTT-3.1.2-24, v5 MQTT-3.1.2-22].
 func (c *client) watch(ctx *cell.Context) {
 	if c.state.closing || c.state.keepAlive == 0 {
 		return
 	}
-	if due := c.conn.LastRead.Load() + int64(c.state.keepAlive); due > ctx.Now() {
+	if due := c.state.heard + int64(c.state.keepAlive); due > ctx.Now() {
 		ctx.Arm(c.keepAlive.Timer(), due)
 		return
 	}

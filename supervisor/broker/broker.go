@@ -160,8 +160,8 @@ func (b *Broker) services() {
 	b.kinds.store = store.Kind(b.engine, b.storeFailed, b.log)
 	env.Store = cell.New(b.kinds.store, "store", g, nil)
 	b.pub = &session.Publisher{Env: env, Table: table, Log: store.NewLog(b.engine.Last(), env.Store, index), Retained: index}
-	b.kinds.retainer = retainer.Kind(index, env)
-	env.Retainer = cell.New(b.kinds.retainer, "retainer", g, nil)
+	env.Retainer = retainer.New(index, env, g)
+	b.kinds.retainer = env.Retainer.Kind()
 	b.kinds.router = router.Kind(table, env)
 	env.Router = []*cell.Cell{cell.New(b.kinds.router, "router/0", g, nil)}
 	b.kinds.session = session.Kind(env)
