@@ -116,6 +116,21 @@ func TestPoisonWhoseAnswerCrashesIsGivenUpByItsOwner(t *testing.T) {
 	require.Equal(t, "bad", o.aborted[0].Reason, "the owner hears of the cause")
 }
 
+// TestAStageThatCrashesAtEverythingComesToRest: what nobody can decide about was
+// once given back as poison, for ever.
+func TestAStageThatCrashesAtEverythingComesToRest(t *testing.T) {
+	w := newWorld(t)
+	o := &owner{}
+	c := w.start(cell.New(kindOf("k", func(*cell.Context) { panic("everything") }), "c", w.g, o))
+	for range 3 {
+		c.Push(&text{})
+	}
+	w.drain()
+	require.Zero(t, c.Pending())
+	require.Len(t, w.crashes, 18, "message, poison and skip, twice each")
+	require.Len(t, o.aborted, 3)
+}
+
 func TestAPartOfABatchThatWasCommittedIsNotTriedAgain(t *testing.T) {
 	w := newWorld(t)
 	var log []int
