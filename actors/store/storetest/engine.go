@@ -39,7 +39,7 @@ func appendTo(m *message.Message, sessions ...uint64) store.Op {
 }
 
 func sent(number uint64, id packet.ID, m *message.Message, phase store.Phase) store.Op {
-	return store.Op{Kind: store.PutInflight, Session: number, ID: id, Message: m, Phase: phase}
+	return store.Op{Kind: store.PutInflight, Session: number, ID: id, Message: m, Phase: phase, QoS: m.QoS, Retain: id%2 == 1}
 }
 
 func all(t require.TestingT, e store.Engine) (out []store.Stored) {
@@ -102,7 +102,7 @@ func session(t *testing.T, open func() store.Engine) {
 	require.Equal(t, r, s.Record)
 	require.Equal(t, []store.Filter{{Text: "t/#", QoS: 2, NoLocal: true, AsPub: true, RetainHandling: 1, SubID: 7}}, s.Filters)
 	require.Equal(t, []uint64{2}, seqs(s.Queue))
-	require.Equal(t, []string{"10:1/0"}, flying(s.Inflight))
+	require.Equal(t, []store.Inflight{{ID: 10, Message: m, Phase: store.Sent, QoS: packet.QoS1}}, s.Inflight)
 	require.Equal(t, []packet.ID{20, 22}, s.Await)
 	require.NoError(t, e.Close())
 }
@@ -176,6 +176,13 @@ func inflight(t *testing.T, open func() store.Engine) {
 	s := one(t, e)
 	require.Equal(t, []uint64{4, 5, 6}, seqs(s.Queue))
 	require.Equal(t, []string{"900:1/0", "7:2/0", "65535:3/0"}, flying(s.Inflight), "in the order in which they were sent")
+	require.True(t, s.Inflight[1].Retain, "as it was delivered")
+	require.False(t, s.Inflight[0].Retain)
+	down := sent(1, 2, m[3], store.Sent)
+	down.QoS = packet.QoS2
+	write(t, e, down)
+	require.Equal(t, packet.QoS2, one(t, e).Inflight[3].QoS, "the subscription's, not the publisher's")
+	write(t, e, store.Op{Kind: store.DelInflight, Session: 1, ID: 2, Message: m[3]}, appendTo(m[3], 1))
 	write(t, e, sent(1, 900, m[0], store.Released))
 	require.Equal(t, []string{"900:1/1", "7:2/0", "65535:3/0"}, flying(one(t, e).Inflight), "a PUBREC moves nothing")
 	write(t, e, store.Op{Kind: store.DelInflight, Session: 1, ID: 7, Message: m[1]}, sent(1, 7, m[3], store.Sent))

@@ -72,7 +72,7 @@ func (s *naiveSession) apply(op store.Op) {
 	switch op.Kind {
 	case store.PutInflight:
 		s.queue = slices.DeleteFunc(s.queue, same)
-		f := store.Inflight{ID: op.ID, Message: op.Message, Phase: op.Phase}
+		f := store.Inflight{ID: op.ID, Message: op.Message, Phase: op.Phase, QoS: op.QoS, Retain: op.Retain}
 		if i := slices.IndexFunc(s.flying, byID); i >= 0 {
 			s.flying[i] = f
 		} else {
@@ -113,7 +113,8 @@ func (n *naive) draw(t *rapid.T) store.Op {
 			op.Message.Payload = nil
 		}
 	case store.PutInflight:
-		op.Message = at(n.last, "t")
+		op.Message, op.Retain = at(n.last, "t"), rapid.Bool().Draw(t, "retain")
+		op.QoS = packet.QoS(rapid.IntRange(1, 2).Draw(t, "qos"))
 		if s != nil {
 			if i := slices.IndexFunc(s.flying, func(f store.Inflight) bool { return f.ID == id }); i >= 0 {
 				op.Message, op.Phase = s.flying[i].Message, store.Released
@@ -145,6 +146,10 @@ func (n *naive) equal(t require.TestingT, e store.Engine) {
 		require.Equal(t, s.epoch, g.Record.Epoch)
 		require.Equal(t, seqs(s.queue), seqs(g.Queue))
 		require.Equal(t, flying(s.flying), flying(g.Inflight))
+		for i, f := range s.flying {
+			require.Equal(t, f.QoS, g.Inflight[i].QoS)
+			require.Equal(t, f.Retain, g.Inflight[i].Retain)
+		}
 		require.Equal(t, slices.Sorted(maps.Keys(s.await)), g.Await)
 		require.ElementsMatch(t, slices.Collect(maps.Values(s.filters)), g.Filters)
 	}
