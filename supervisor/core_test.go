@@ -243,3 +243,33 @@ func BenchmarkHop(b *testing.B) {
 		sink.b = sink.b[:0]
 	}
 }
+
+func TestCrashesCountAgainstTheSupervisorOfTheChild(t *testing.T) {
+	g := group.New("test", &manual{1}, nil)
+	k := &cell.Kind{Name: "crasher", New: func(*cell.Cell) cell.Stage { return crasher{} }}
+	child := cell.New(k, "crasher", g, nil)
+	sup := supervisor.New("sup", g, supervisor.Options{MaxRestarts: 3, Within: time.Hour,
+		Children: []supervisor.Child{{Cell: child}}}, zerolog.Nop())
+	gaveUp := 0
+	root := supervisor.New("root", g, supervisor.Options{MaxRestarts: 0, Within: time.Hour,
+		Children: []supervisor.Child{{Cell: sup.Cell(), Supervisor: sup}}}, zerolog.Nop())
+	require.NoError(t, supervisor.StartRoot(supervisor.System(zerolog.Nop()), root, func(*cell.Crash) { gaveUp++ }))
+	drain(g)
+	for n := range 3 {
+		child.Push(&number{n: n}) // crashes at both attempts; only the first counts, the second is poison
+		drain(g)
+		require.Zero(t, gaveUp)
+	}
+	child.Push(&number{n: 3})
+	drain(g)
+	require.Equal(t, 1, gaveUp, "one more than the intensity of its supervisor, which the root's does not allow")
+}
+
+// crasher handles nothing but poison.
+type crasher struct{}
+
+func (crasher) Receive(ctx *cell.Context) {
+	if _, ok := ctx.Message().(*number); ok {
+		panic("always")
+	}
+}

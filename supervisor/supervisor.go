@@ -87,7 +87,7 @@ func New(name string, g *group.Group, opts Options, log zerolog.Logger) *Supervi
 	s := &Supervisor{name: name, opts: opts, log: log, dynamic: map[*cell.Cell]*child{}}
 	k := *kindFor(s)
 	s.cell = cell.New(&k, name, g, nil)
-	s.nursery = cell.NewNursery(s)
+	s.nursery = cell.NewNursery(nil)
 	for _, c := range opts.Children {
 		s.children = append(s.children, &child{Child: c, name: c.Cell.Name()})
 	}
@@ -167,7 +167,11 @@ func (s *Supervisor) spawn(ctx *cell.Context, c *child) {
 	if c.up || c.Cell.Ended() || s.closing != nil || c.Cell.PID() != nil {
 		return
 	}
-	if err := s.nursery.Spawn(ctx.Actor(), s.cell, c.Cell, c.name); err != nil {
+	nursery := s.nursery
+	if c.Supervisor != nil {
+		nursery = cell.NewNursery(c.Supervisor) // who judges the crashes of its children
+	}
+	if err := nursery.Spawn(ctx.Actor(), s.cell, c.Cell, c.name); err != nil {
 		panic("supervisor: spawn " + c.name + ": " + err.Error())
 	}
 	c.up = true

@@ -30,7 +30,6 @@ func (st *stage) poison(p *cell.Poison) {
 		return
 	}
 	st.reject(pub, packet.ImplementationSpecificError)
-	st.x.Commit(r)
-	st.edit()
 	st.x.Return(r)
+	st.x.Commit(r) // the last act: what follows it would be tried at the next packet
 }

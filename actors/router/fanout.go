@@ -205,8 +205,9 @@ func (f *Fanout) DurableSessions(dst []uint64, qos packet.QoS) []uint64 {
 	if !f.Durable || qos == packet.QoS0 {
 		return dst
 	}
-	for _, s := range f.subs {
-		if s.Durable && s.QoS > packet.QoS0 {
+	for i, s := range f.subs {
+		shared := i < len(f.refs) && f.refs[i] != nil // the others are merged by session already
+		if s.Durable && s.QoS > packet.QoS0 && !(shared && slices.Contains(dst, s.Number)) {
 			dst = append(dst, s.Number)
 		}
 	}
