@@ -63,7 +63,8 @@ type Loop struct {
 
 	mu    sync.Mutex
 	inbox []func() // what other threads want done on the loop
-	spare []func()
+	todo  []func() // of it, what the loop has taken up; the loop's
+	posts int      // of todo, begun
 
 	stop    atomic.Bool
 	stopped chan struct{}
@@ -132,6 +133,7 @@ func (l *Loop) run() {
 	}()
 	for {
 		l.g.Tick()
+		l.drain() // first: what a Goexit interrupted still reads the shared buffers
 		l.posted()
 		l.drain()
 		l.flush()
@@ -158,16 +160,22 @@ func (l *Loop) idle() bool {
 	return len(l.inbox) == 0 && len(l.dirty) == 0
 }
 
+// posted does what other threads want done. Where it stands is the loop's and not
+// the goroutine's: what an actor's Goexit interrupts, the next goroutine goes on
+// with.
 func (l *Loop) posted() {
-	l.mu.Lock()
-	todo := l.inbox
-	l.inbox = l.spare[:0]
-	l.mu.Unlock()
-	for i, f := range todo {
-		f()
-		todo[i] = nil
+	if len(l.todo) == 0 {
+		l.mu.Lock()
+		l.todo, l.inbox = l.inbox, l.todo
+		l.mu.Unlock()
 	}
-	l.spare = todo[:0]
+	for l.posts < len(l.todo) {
+		f := l.todo[l.posts]
+		l.todo[l.posts] = nil
+		l.posts++
+		f()
+	}
+	l.todo, l.posts = l.todo[:0], 0
 }
 
 // drain runs the actors until none has anything to do.

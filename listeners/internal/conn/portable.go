@@ -70,17 +70,24 @@ func (l *Loop) addNet(c *Conn, nc net.Conn) {
 	go s.writer()
 }
 
-// reader hands what it reads to the loop and waits until it is used up.
+// reader hands what it reads to the loop and waits until it is used up. That is
+// a post of its own, behind the bytes: a Goexit in between delays it until the
+// actors are done with them.
 func (s *netSocket) reader() {
 	buf := make([]byte, 32<<10)
-	used := make(chan struct{})
+	used := make(chan struct{}, 1)
 	for s.mayRead() {
 		n, err := s.nc.Read(buf)
+		s.loop.Post(func() { s.arrived(buf[:n]) })
 		s.loop.Post(func() {
-			defer func() { used <- struct{}{} }()
-			s.arrived(buf[:n], err)
+			s.ended(err)
+			used <- struct{}{}
 		})
-		<-used
+		select {
+		case <-used:
+		case <-s.loop.stopped:
+			return
+		}
 		if err != nil {
 			return
 		}
@@ -88,22 +95,22 @@ func (s *netSocket) reader() {
 }
 
 // arrived runs on the loop.
-func (s *netSocket) arrived(b []byte, err error) {
-	c := s.c
-	if c.layer == dead {
-		return
-	}
-	if len(b) > 0 && c.layer != lingering {
+func (s *netSocket) arrived(b []byte) {
+	if c := s.c; len(b) > 0 && c.layer != dead && c.layer != lingering {
 		c.input(b)
 		s.loop.drain()
 	}
-	if err != nil && c.layer != dead {
-		if errors.Is(err, io.EOF) {
-			err = nil
-		}
-		c.end(metrics.ClosePeer, err)
-		s.loop.drain()
+}
+
+// ended runs on the loop.
+func (s *netSocket) ended(err error) {
+	if err == nil || s.c.layer == dead {
+		return
 	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	s.c.end(metrics.ClosePeer, err)
 }
 
 func (s *netSocket) mayRead() bool {
