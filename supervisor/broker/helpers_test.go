@@ -323,7 +323,9 @@ func (a *authority) files(dir, name string) (cert, key string) {
 	return cert, key
 }
 
-func (a *authority) config() *tls.Config { return &tls.Config{RootCAs: a.pool, ServerName: "127.0.0.1"} }
+func (a *authority) config() *tls.Config {
+	return &tls.Config{RootCAs: a.pool, ServerName: "127.0.0.1"}
+}
 
 func writeFile(t testing.TB, path string, b []byte) {
 	t.Helper()
