@@ -24,6 +24,9 @@ func (st *stage) poison(p *cell.Poison) {
 		st.shut(packet.ImplementationSpecificError, metrics.ClosePoison, "poison")
 		return
 	}
+	if c, ok := r.Current().(*packet.Connect); ok && st.s.phase == fresh {
+		st.s.request, st.s.version, st.s.clientID = c, c.Version, c.ClientID // it is answered with a CONNACK
+	}
 	pub, ok := r.Current().(*packet.Publish)
 	if !ok || st.s.phase != connected || st.s.version < packet.V5 || pub.QoS == packet.QoS0 {
 		st.shut(packet.ImplementationSpecificError, metrics.ClosePoison, "poison")
