@@ -67,7 +67,8 @@ type state struct {
 	epoch      uint64
 	keepWill   bool // false: DISCONNECT took the will away
 	detached   bool // the session needs no Detach
-	gone       bool // the socket is closed, but the session manager has not answered
+	gone       bool // the connection is closed, but the session manager has not answered
+	over       bool // of gone: Closed has come
 	paused     bool
 	token      uint64 // of commits
 	committed  uint64
@@ -393,9 +394,9 @@ func (st *stage) closed(msg *cast.Closed) {
 	if s.phase == starting || s.gone {
 		s.gone, s.phase = true, closing
 		if s.session == nil {
-			s.reason = msg.Reason
+			s.reason, s.over = msg.Reason, true
 			st.release()
-			return // sessionStarted ends it
+			return // sessionStarted or kicked ends it
 		}
 	}
 	st.detach(msg.Reason)
@@ -451,11 +452,21 @@ func (st *stage) disconnect(p *packet.Disconnect) {
 // kicked closes the connection on behalf of its session or an operator:
 // {shutdown, conflict | kick}.
 func (st *stage) kicked(msg *cast.Kick) {
-	if msg.Detached {
-		if !st.s.detached {
-			st.x.Count(&st.env.Metrics.Connected, -1)
+	s := st.s
+	switch {
+	case !msg.Detached:
+	case s.gone:
+		// The session has forgotten the connection: SessionStarted will not come.
+		s.gone = false
+		if s.over {
+			st.x.End()
 		}
-		st.s.detached = true
+		return
+	case s.phase == starting:
+		s.phase = authenticating // the same; it is refused
+	case !s.detached:
+		st.x.Count(&st.env.Metrics.Connected, -1)
+		s.detached = true
 	}
 	st.shut(msg.Code, msg.Reason, msg.Code.String())
 }

@@ -34,6 +34,9 @@ func (st *stage) attach(msg *cast.Attach) {
 	if !present {
 		st.reset()
 	}
+	if s.ready {
+		st.x.Count(&st.member.Online, -1) // until the new connection is ready
+	}
 	s.conn, s.epoch, s.ready, s.over = a.Conn, msg.Epoch, false, false
 	s.username, s.version, s.expiry = a.Username, a.Version, a.Expiry
 	s.window = min(int(a.ReceiveMaximum), st.env.Limits().MaxInflight)
@@ -51,7 +54,8 @@ func (st *stage) attach(msg *cast.Attach) {
 	wasPresent := present
 	s.present = true
 	if st.record() {
-		st.waiting.Put(st.x, st.s.token, committing{kind: thenStarted, id: boolID(wasPresent)})
+		s.starting = s.token
+		st.waiting.Put(st.x, s.token, committing{kind: thenStarted, id: boolID(wasPresent)})
 		return
 	}
 	st.reply(wasPresent)

@@ -75,6 +75,7 @@ type state struct {
 	queued     int    // bytes in queue
 	token      uint64 // of commits and routes
 	committed  uint64 // highest tag that is durable
+	starting   uint64 // tag of the commit that the CONNACK waits for
 	congested  bool   // Drained will come
 	looking    bool   // a Match is under way
 	present    bool   // the session existed before the connection
@@ -294,7 +295,9 @@ func (st *stage) committedTag(msg *store.Committed) {
 	case thenRouted:
 		st.part(msg.Tag)
 	case thenStarted:
-		st.started(then.id == 1)
+		if msg.Tag == st.s.starting { // else of a connection that was taken over meanwhile
+			st.started(then.id == 1)
+		}
 	}
 }
 
