@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package broker_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"emqttd/actors/cast"
+	"emqttd/protocol/packet"
+	"emqttd/supervisor/broker/brokertest"
+	"emqttd/supervisor/cell"
+)
+
+// Poison: a message that crashes its actor at both attempts. Its cause pays, and
+// nobody else notices.
+
+// poisonous crashes the protocol actor whenever the packet at the cursor is a
+// poisonous one.
+type poisonous struct{ phase cell.Phase }
+
+// At implements cell.Hook.
+func (h poisonous) At(c *cell.Cell, p cell.Phase, m cell.Message) {
+	r, ok := m.(*cast.Received)
+	if !ok || p != h.phase || c.Kind().Name != "protocol" {
+		return
+	}
+	switch q := r.Current().(type) {
+	case *packet.Publish:
+		if strings.HasPrefix(string(q.Topic), "poison") {
+			panic("poison")
+		}
+	case *packet.Subscribe:
+		if q.Subscriptions[0].Filter == "poison" {
+			panic("poison")
+		}
+	case *packet.Connect:
+		if strings.HasPrefix(q.ClientID, "poison") {
+			panic("poison")
+		}
+	}
+}
+
+func TestPoison(t *testing.T) {
+	b := brokertest.AllowCrashes(t, "ban.poison_count=0")
+	hooked(t, poisonous{cell.Decide})
+	bystander := join(t, b, clean(packet.V5, "bystander"))
+	bystander.subscribe(packet.QoS2, "#")
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) {
+			t.Run("a publish of MQTT 5 with QoS 1 or 2 is answered 0x83 and the connection goes on", func(t *testing.T) {
+				p := enter(t, open(t, b, transport), clean(packet.V5, "p"))
+				p.send(pub(packet.QoS1, 1, "before", "1"), pub(packet.QoS1, 2, "poison", "x"), pub(packet.QoS2, 3, "poison", "x"),
+					pub(packet.QoS1, 4, "behind", "2"))
+				require.Equal(t, packet.Success, p.ack(packet.PUBACK).Code)
+				require.Equal(t, packet.ImplementationSpecificError, p.ack(packet.PUBACK).Code)
+				require.Equal(t, packet.ImplementationSpecificError, p.ack(packet.PUBREC).Code)
+				require.Equal(t, packet.Success, p.ack(packet.PUBACK).Code)
+				p.fence()
+				bystander.hears("before", "1")
+				bystander.hears("behind", "2")
+				p.publish(packet.QoS2, 3, "again", "3") // the identifier is free
+				bystander.hears("again", "3")
+				p.leave()
+			})
+			for _, tt := range []struct {
+				name   string
+				v      packet.Version
+				poison packet.Packet
+			}{
+				{"a publish of QoS 0 ends its connection", packet.V5, pub(packet.QoS0, 0, "poison", "x")},
+				{"a subscribe ends its connection", packet.V5, &packet.Subscribe{ID: 9, Subscriptions: []packet.Subscription{{Filter: "poison"}}}},
+				{"a publish of MQTT 3.1.1 ends its connection", packet.V311, pub(packet.QoS1, 9, "poison", "x")},
+			} {
+				t.Run(tt.name, func(t *testing.T) {
+					c := clean(tt.v, "p")
+					c.Will = &packet.Will{Topic: "will", Payload: []byte(tt.name)}
+					p := enter(t, open(t, b, transport), c)
+					p.send(pub(packet.QoS1, 1, "before", "1"), tt.poison)
+					require.Equal(t, packet.ID(1), p.ack(packet.PUBACK).ID)
+					p.turnedOut(packet.ImplementationSpecificError)
+					bystander.hears("before", "1")
+					bystander.hears("will", tt.name)
+				})
+			}
+			t.Run("a connect is refused", func(t *testing.T) {
+				for _, v := range []packet.Version{packet.V5, packet.V311} {
+					p, ack := present(t, open(t, b, transport), clean(v, "poison"))
+					want := packet.ImplementationSpecificError
+					if v == packet.V311 {
+						want = packet.ServerUnavailable // return code 3
+					}
+					require.Equal(t, want, ack.Code)
+					p.closed()
+				}
+			})
+		})
+	}
+	bystander.fence()
+	bystander.leave()
+	settled(t, b)
+}
+
+// ofSubscriber crashes the session of a client at every message of a topic.
+type ofSubscriber struct{ clientID string }
+
+// At implements cell.Hook.
+func (h ofSubscriber) At(c *cell.Cell, p cell.Phase, m cell.Message) {
+	if d, ok := m.(*cast.Dispatch); ok && p == cell.Before && c.Name() == "session/"+h.clientID && d.Messages[0].Topic == "t/poison" {
+		panic("poison")
+	}
+}
+
+func TestADeliveryThatCrashesASessionIsDroppedThereAlone(t *testing.T) {
+	b := brokertest.AllowCrashes(t)
+	hooked(t, ofSubscriber{"weak"})
+	weak, strong := join(t, b, clean(packet.V5, "weak")), join(t, b, clean(packet.V5, "strong"))
+	for _, s := range []*peer{weak, strong} {
+		s.subscribe(packet.QoS1, "t/#")
+	}
+	p := join(t, b, clean(packet.V5, "p"))
+	for _, topic := range []string{"t/1", "t/poison", "t/2"} {
+		p.publish(packet.QoS1, 1, topic, "x")
+	}
+	weak.hears("t/1", "x")
+	weak.hears("t/2", "x")
+	for _, topic := range []string{"t/1", "t/poison", "t/2"} {
+		strong.hears(topic, "x")
+	}
+	drops := map[string]int64{}
+	for reason, n := range b.Metrics().Drops {
+		drops[reason] = n
+	}
+	require.Equal(t, int64(1), drops["poison"])
+}
+
+func TestAConnectionWhoseActorsCrashTooOftenIsClosedAndNoOther(t *testing.T) {
+	b := brokertest.AllowCrashes(t, "runtime.actor_max_crashes=5")
+	other := join(t, b, clean(packet.V5, "other"))
+	c := clean(packet.V5, "weak")
+	c.Will = &packet.Will{Topic: "will", Payload: []byte("weak")}
+	other.subscribe(packet.QoS0, "will")
+	weak := join(t, b, c)
+	off := hooked(t, &firstAttempts{name: "tcp:default/2/protocol"})
+	for range 6 {
+		weak.send(&packet.Pingreq{})
+		if _, err := weak.next(); err != nil {
+			break
+		}
+	}
+	weak.closed()
+	off()
+	other.hears("will", "weak")
+	other.fence()
+	join(t, b, clean(packet.V5, "weak")).fence()
+}
+
+// firstAttempts crashes an actor once at each of its messages.
+type firstAttempts struct {
+	name  string
+	again bool
+}
+
+// At implements cell.Hook.
+func (h *firstAttempts) At(c *cell.Cell, p cell.Phase, m cell.Message) {
+	if c.Name() != h.name || p != cell.Before {
+		return
+	}
+	if _, ok := m.(*cast.Received); !ok {
+		return
+	}
+	if h.again = !h.again; h.again {
+		panic("first attempt")
+	}
+}
