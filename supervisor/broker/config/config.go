@@ -130,7 +130,8 @@ type Store struct {
 
 // Sys configures the broker's own topics.
 type Sys struct {
-	// How often statistics and metrics are published. 0: never.
+	// How often statistics and metrics are published, at most every second.
+	// 0: never.
 	Interval time.Duration `yaml:"interval" min:"0s" max:"24h" reload:"yes"`
 
 	// Publish client connected and disconnected events as well.

@@ -5,6 +5,7 @@ package config
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Validate checks what no key can be judged by alone. Load has done it; it is
@@ -39,6 +40,7 @@ func (d *decoder) validate() {
 	c.checkMQTT(say)
 	c.checkAuth(say)
 	c.checkBan(say)
+	c.checkSys(say)
 }
 
 func (c *Config) checkNode(say report) {
@@ -173,6 +175,12 @@ func (c *Config) checkAuth(say report) {
 	}
 	if len(c.Auth.Users) > 0 && !builtin {
 		say([]string{"auth.users", "auth.chain"}, "nothing asks for these users; write auth: {chain: [{type: builtin}]}")
+	}
+}
+
+func (c *Config) checkSys(say report) {
+	if i := c.Sys.Interval; i > 0 && i < time.Second {
+		say([]string{"sys.interval"}, "must be 0s (never) or at least 1s")
 	}
 }
 

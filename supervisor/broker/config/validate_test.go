@@ -105,6 +105,7 @@ func TestKeysThatContradictEachOtherAreFound(t *testing.T) {
 			"emqttd.yaml:1:38: auth.chain[0].path: builtin reads no file; write its users under auth.users"},
 		{"builtin twice", "auth: {chain: [{type: builtin}, {type: builtin}]}", "auth.chain[1]: builtin is in the chain already"},
 		{"users that nobody asks for", "auth: {users: {a: b}}", "auth.users: nothing asks for these users; write auth: {chain: [{type: builtin}]}"},
+		{"reports without a pause", "sys: {interval: 999ms}", "emqttd.yaml:1:17: sys.interval: must be 0s (never) or at least 1s"},
 		{"ban of nobody", "ban: {entries: [{reason: x}]}", "ban.entries[0]: exactly one of client_id, username and ip is needed"},
 		{"ban of two", "ban: {entries: [{username: x, ip: ::1}]}", "ban.entries[0]: exactly one of client_id, username and ip is needed"},
 	} {
