@@ -14,6 +14,7 @@ import (
 	"emqttd/actors/metrics"
 	"emqttd/actors/session"
 	"emqttd/actors/store"
+	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
 	"emqttd/supervisor/cell"
 	"emqttd/supervisor/group"
@@ -129,7 +130,8 @@ type stage struct {
 	x   *cell.Context
 	s   *state // the copy that the present part of the message changes
 
-	fanned int // deliveries that this message has caused
+	fanned int          // deliveries that this message has caused
+	slab   message.Slab // memory for messages
 }
 
 func (st *stage) edit() { st.s = slot.Edit(st.x, &st.state) }

@@ -18,7 +18,6 @@ import (
 // publish is PUBLISH: checks, then QoS 0 and 1 here, QoS 2 by the session, which
 // holds the awaiting-rel set (as emqttd_session:publish/2 divides them).
 func (st *stage) publish(p *packet.Publish) {
-	st.x.Count(&st.env.Metrics.MessagesReceived[p.QoS], 1)
 	if !st.checkPublish(p) {
 		return
 	}
@@ -38,7 +37,7 @@ func (st *stage) publish(p *packet.Publish) {
 	if p.QoS == packet.QoS2 {
 		st.flying.Put(st.x, p.ID, struct{}{})
 		st.x.Cast(st.s.session, &cast.Release{Epoch: st.s.epoch, ID: p.ID,
-			Message: message.FromPublish(p, string(p.Topic), st.s.clientID, st.x.Now())})
+			Message: st.slab.FromPublish(p, string(p.Topic), st.s.clientID, st.x.Now())})
 		return
 	}
 	st.publish1(p)
@@ -49,7 +48,7 @@ func (st *stage) publish(p *packet.Publish) {
 func (st *stage) publish1(p *packet.Publish) {
 	s := st.s
 	if n, ok := st.pub.Join(st.x, p, func(name string) *message.Message {
-		return message.FromPublish(p, name, s.clientID, st.x.Now())
+		return st.slab.FromPublish(p, name, s.clientID, st.x.Now())
 	}); ok {
 		st.fanned += n
 		if p.QoS == packet.QoS1 {
@@ -57,7 +56,7 @@ func (st *stage) publish1(p *packet.Publish) {
 		}
 		return
 	}
-	m := message.FromPublish(p, string(p.Topic), s.clientID, st.x.Now())
+	m := st.slab.FromPublish(p, string(p.Topic), s.clientID, st.x.Now())
 	out := st.pub.Publish(st.x, m, session.Publishing{Reply: &st.conn.Protocol, Tag: s.token + 1, MayRefuse: s.version >= packet.V5})
 	st.fanned += out.Matched
 	if p.QoS == packet.QoS0 {

@@ -105,9 +105,16 @@ func (c *client) Receive(ctx *cell.Context) {
 
 // received passes the packets on: {received, Packet}.
 func (c *client) received(ctx *cell.Context, r *cast.Received) {
+	var packets [16]int64 // counted together: an effect per packet would cost more than the packet
+	var messages [3]int64
 	for _, p := range r.Packets {
-		ctx.Count(&c.env.Metrics.PacketsReceived[p.Type()], 1)
+		packets[p.Type()]++
+		if pub, ok := p.(*packet.Publish); ok {
+			messages[pub.QoS]++
+		}
 	}
+	count(ctx, packets[:], c.env.Metrics.PacketsReceived[:])
+	count(ctx, messages[:], c.env.Metrics.MessagesReceived[:])
 	slot.Edit(ctx, &c.state).heard = ctx.Now()
 	ctx.Keep()
 	ctx.Cast(&c.conn.Protocol, r)
@@ -148,6 +155,7 @@ func (c *client) send(ctx *cell.Context, v packet.Version, packets []packet.Pack
 		v = packet.V311
 	}
 	b := ctx.Bytes()
+	var sent [16]int64
 	for _, p := range packets {
 		if c.state.maxPacket > 0 && !serializer.FitReason(p, v, c.state.maxPacket) {
 			continue // [v5 MQTT-3.1.2-24]: it must not be sent
@@ -156,9 +164,19 @@ func (c *client) send(ctx *cell.Context, v packet.Version, packets []packet.Pack
 		if b, err = serializer.Append(b, p, v); err != nil {
 			panic("ws_client: " + p.Type().String() + ": " + err.Error())
 		}
-		ctx.Count(&c.env.Metrics.PacketsSent[p.Type()], 1)
+		sent[p.Type()]++
 	}
+	count(ctx, sent[:], c.env.Metrics.PacketsSent[:])
 	ctx.Write(c.conn.Out, b)
+}
+
+// count adds each n to its counter.
+func count(ctx *cell.Context, n []int64, counters []metrics.Counter) {
+	for i := range n {
+		if n[i] > 0 {
+			ctx.Count(&counters[i], n[i])
+		}
+	}
 }
 
 // deliver writes messages: {deliver, Msg}.
@@ -167,6 +185,7 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 		return
 	}
 	b := ctx.Bytes()
+	var messages [3]int64
 	for i := range msg.Deliveries {
 		d := &msg.Deliveries[i]
 		p := session.ToPublish(d, c.state.version, ctx.Now())
@@ -177,7 +196,7 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 		if b, err = serializer.AppendPublish(b, &p, c.state.version); err != nil {
 			panic("ws_client: PUBLISH: " + err.Error())
 		}
-		ctx.Count(&c.env.Metrics.MessagesSent[d.QoS], 1)
+		messages[d.QoS]++
 	}
 	for _, id := range msg.Release {
 		b = c.pubrel(b, id, packet.Success)
@@ -185,6 +204,7 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 	for _, id := range msg.ReleaseBad {
 		b = c.pubrel(b, id, packet.PacketIDNotFound)
 	}
+	count(ctx, messages[:], c.env.Metrics.MessagesSent[:])
 	ctx.Count(&c.env.Metrics.PacketsSent[packet.PUBLISH], int64(len(msg.Deliveries)))
 	ctx.Write(c.conn.Out, b)
 }

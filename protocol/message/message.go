@@ -54,12 +54,52 @@ func (m *Message) Left(now int64) uint32 {
 // FromPublish copies a PUBLISH, whose bytes belong to a read buffer. The topic is
 // given, since an alias may have stood for it.
 func FromPublish(p *packet.Publish, topic, from string, now int64) *Message {
-	m := &Message{From: from, Topic: topic, QoS: p.QoS, Retain: p.Retain, At: now}
-	if len(p.Payload) > 0 {
-		m.Payload = append(make([]byte, 0, len(p.Payload)), p.Payload...)
+	return new(Slab).FromPublish(p, topic, from, now)
+}
+
+// Slab is memory for the messages of one connection: a few messages share an
+// allocation, and so do small payloads. A message that is kept keeps its
+// neighbours, a few KB at most. The zero value is empty; one goroutine uses it at
+// a time, and what it gave out it never takes back.
+type Slab struct {
+	messages []Message
+	bytes    []byte
+	next     int // messages of the next allocation
+}
+
+const (
+	slabMessages = 16
+	slabBytes    = 2048
+)
+
+// FromPublish is FromPublish with the slab's memory.
+func (s *Slab) FromPublish(p *packet.Publish, topic, from string, now int64) *Message {
+	if len(s.messages) == 0 {
+		// A connection that publishes now and then gets one, a busy one sixteen.
+		s.next = min(slabMessages, max(1, 2*s.next))
+		s.messages = make([]Message, s.next)
+	}
+	m := &s.messages[0]
+	s.messages = s.messages[1:]
+	*m = Message{From: from, Topic: topic, QoS: p.QoS, Retain: p.Retain, At: now}
+	if n := len(p.Payload); n > 0 {
+		m.Payload = append(s.room(n), p.Payload...)
 	}
 	m.Properties, m.Expiry = travelling(p.Properties, now)
 	return m
+}
+
+// room is an empty slice with capacity n.
+func (s *Slab) room(n int) []byte {
+	if n > slabBytes/4 || s.next < slabMessages {
+		return make([]byte, 0, n)
+	}
+	if len(s.bytes) < n {
+		s.bytes = make([]byte, slabBytes)
+	}
+	b := s.bytes[:0:n]
+	s.bytes = s.bytes[n:]
+	return b
 }
 
 // FromWill makes the message of a will. It keeps w's memory.

@@ -24,6 +24,7 @@ type Context struct {
 	effects []effect // decided; committed when the commit moves `ready` past them
 	ready   int      // effects below are committed
 	next    int      // effects below are performed
+	lastFan int      // the newest fan-out among them, if it is one
 	bytes   []byte   // what Append effects append
 	slots   []any    // shadows by Slot
 	logs    []any    // redo logs of containers, by type
@@ -128,6 +129,7 @@ type Fanout interface {
 // Fan pushes f's messages to f's targets.
 func (x *Context) Fan(f Fanout) {
 	at(x.cell, Decide, x.msg)
+	x.lastFan = len(x.effects)
 	x.effects = append(x.effects, effect{op: opFan, fan: f})
 }
 
@@ -149,10 +151,8 @@ func (x *Context) Join(f Joinable, m any) { x.joins = append(x.joins, join{f, m}
 // when there is none: a run of messages to one topic can join it. What was queued
 // behind it goes to other actors than its targets.
 func (x *Context) LastFan() Fanout {
-	for i := len(x.effects) - 1; i >= x.next; i-- {
-		if x.effects[i].op == opFan {
-			return x.effects[i].fan
-		}
+	if x.lastFan >= x.next && x.lastFan < len(x.effects) && x.effects[x.lastFan].op == opFan {
+		return x.effects[x.lastFan].fan
 	}
 	return nil
 }
