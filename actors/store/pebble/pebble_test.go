@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pebble
+
+import (
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+
+	"emqttd/actors/store"
+	"emqttd/actors/store/storetest"
+)
+
+// open opens dir on f; a failure that the test does not expect ends it.
+func open(t require.TestingT, f vfs.FS, dir string) *Engine {
+	e, err := Open(dir, Options{FS: f, Fatal: func(err error) { panic(err) }, CacheBytes: 1 << 20, MemtableBytes: 1 << 20})
+	require.NoError(t, err)
+	return e
+}
+
+func TestTheEngineKeepsTheContract(t *testing.T) {
+	t.Run("in memory", func(t *testing.T) {
+		storetest.Run(t, func() store.Engine { return open(t, vfs.NewMem(), "data") })
+	})
+	t.Run("on disk", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("a new database for each of some hundred histories")
+		}
+		storetest.Run(t, func() store.Engine { return open(t, vfs.Default, t.TempDir()) })
+	})
+}
+
+// reopened closes the engine and opens it again before each read, so that what
+// storetest reads has been on the disk.
+type reopened struct {
+	t  require.TestingT
+	fs vfs.FS
+	*Engine
+}
+
+func (r *reopened) again() *Engine {
+	require.NoError(r.t, r.Engine.Close())
+	r.Engine = open(r.t, r.fs, "data")
+	return r.Engine
+}
+
+func (r *reopened) Sessions(yield func(store.Stored) bool) error { return r.again().Sessions(yield) }
+
+func (r *reopened) Last() uint64 { return r.again().Last() }
+
+func TestAnEngineThatIsOpenedAgainBeforeEachReadKeepsTheContract(t *testing.T) {
+	storetest.Run(t, func() store.Engine {
+		f := vfs.NewMem()
+		return &reopened{t, f, open(t, f, "data")}
+	})
+}
