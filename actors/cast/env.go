@@ -70,6 +70,7 @@ type Env struct {
 	Router     []*cell.Cell // pool, by filter
 	Retainer   *cell.Cell
 	Store      *cell.Cell
+	Sys        *cell.Cell
 	SessionSup []*cell.Cell // session supervisors, by session serial
 
 	seed maphash.Seed

@@ -101,15 +101,26 @@ type Release struct {
 	Code    packet.ReasonCode
 }
 
-// Acked is an acknowledgement of something delivered. protocol -> session:
-// {puback | pubrec | pubcomp, PktId}.
+// Acked carries acknowledgements of what was delivered, those of one read
+// together. protocol -> session: {puback | pubrec | pubcomp, PktId}.
 type Acked struct {
 	mailbox.Link
 	Epoch uint64
-	Kind  packet.Type
-	ID    packet.ID
-	Code  packet.ReasonCode
+	Acks  []Ack
 }
+
+// Ack is one acknowledgement.
+type Ack struct {
+	Kind packet.Type
+	ID   packet.ID
+	Code packet.ReasonCode
+}
+
+// AckOf is what a session needs of p.
+func AckOf(p *packet.Ack) Ack { return Ack{Kind: p.Kind, ID: p.ID, Code: p.Code} }
+
+// Join adds a *packet.Ack to an Acked that is not performed yet (cell.Joinable).
+func (a *Acked) Join(p any) { a.Acks = append(a.Acks, AckOf(p.(*packet.Ack))) }
 
 // Subscribe adds subscriptions. protocol -> session: {subscribe, TopicTable,
 // AckFun}. Codes holds the answer to filters that are refused already, and

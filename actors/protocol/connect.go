@@ -259,7 +259,7 @@ func (st *stage) sessionStarted(msg *cast.SessionStarted) {
 	if s.gone {
 		if msg.Session != nil {
 			s.detached = false
-			st.x.Count(&st.env.Metrics.Connected, 1)
+			st.arrived()
 			st.detach(s.reason)
 		}
 		st.x.End()
@@ -275,7 +275,7 @@ func (st *stage) sessionStarted(msg *cast.SessionStarted) {
 	}
 	ack := st.connack(msg.Present)
 	s.phase = connected
-	st.x.Count(&st.env.Metrics.Connected, 1)
+	st.arrived()
 	st.x.Clear(st.connect.Timer())
 	st.x.Cast(&st.conn.Client, st.settled())
 	st.x.Cast(&st.conn.Client, &cast.Send{Version: s.version, Packets: []packet.Packet{ack}})

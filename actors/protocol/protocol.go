@@ -130,8 +130,9 @@ type stage struct {
 	x   *cell.Context
 	s   *state // the copy that the present part of the message changes
 
-	fanned int          // deliveries that this message has caused
-	slab   message.Slab // memory for messages
+	fanned  int          // deliveries that this message has caused
+	slab    message.Slab // memory for messages
+	pubacks []packet.Ack // memory for PUBACKs
 }
 
 func (st *stage) edit() { st.s = slot.Edit(st.x, &st.state) }
@@ -427,7 +428,21 @@ func (st *stage) detach(reason metrics.Close) {
 			Stringer("reason", reason).Msg("client disconnected")
 	}
 	st.x.Cast(s.session, &cast.Detach{Epoch: s.epoch, Reason: reason, KeepWill: s.keepWill, HasExpiry: s.hasExpiry, Expiry: s.newExpiry})
+	st.departed(reason)
+}
+
+// arrived and departed keep the figure of connected clients and announce them:
+// the hooks client.connected and client.disconnected.
+func (st *stage) arrived() {
+	st.x.Count(&st.env.Metrics.Connected, 1)
+	p := st.s.request
+	st.x.Cast(st.env.Sys, &cast.ClientConnected{ClientID: st.s.clientID, Username: p.Username, HasUsername: p.HasUsername,
+		Peer: st.conn.Peer, Version: p.Version, CleanStart: p.CleanStart, At: st.x.Now()})
+}
+
+func (st *stage) departed(reason metrics.Close) {
 	st.x.Count(&st.env.Metrics.Connected, -1)
+	st.x.Cast(st.env.Sys, &cast.ClientDisconnected{ClientID: st.s.clientID, Reason: reason, At: st.x.Now()})
 }
 
 // disconnect is the client's DISCONNECT: 0x00 takes the will away
@@ -467,7 +482,7 @@ func (st *stage) kicked(msg *cast.Kick) {
 	case s.phase == starting:
 		s.phase = authenticating // the same; it is refused
 	case !s.detached:
-		st.x.Count(&st.env.Metrics.Connected, -1)
+		st.departed(msg.Reason)
 		s.detached = true
 	}
 	st.shut(msg.Code, msg.Reason, msg.Code.String())

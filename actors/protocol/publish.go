@@ -78,11 +78,23 @@ func (st *stage) publish1(p *packet.Publish) {
 // [v3.1.1 MQTT-4.6.0-2, v5 MQTT-4.6.0-2].
 func (st *stage) ack(tag uint64, id packet.ID, code packet.ReasonCode) {
 	if tag == 0 && st.acks.Len(st.x) == 0 {
-		st.send(&packet.Ack{Kind: packet.PUBACK, ID: id, Code: code})
+		st.send(st.puback(id, code))
 		return
 	}
 	st.acks.Push(st.x, ack{tag, id, code})
 	st.flushAcks()
+}
+
+// puback is a PUBACK in memory that it shares with its neighbours: there is one
+// for every QoS 1 message.
+func (st *stage) puback(id packet.ID, code packet.ReasonCode) *packet.Ack {
+	if len(st.pubacks) == 0 {
+		st.pubacks = make([]packet.Ack, 32)
+	}
+	p := &st.pubacks[0]
+	st.pubacks = st.pubacks[1:]
+	*p = packet.Ack{Kind: packet.PUBACK, ID: id, Code: code}
+	return p
 }
 
 func (st *stage) flushAcks() {
@@ -92,7 +104,7 @@ func (st *stage) flushAcks() {
 			break
 		}
 		st.acks.Pop(st.x)
-		st.send(&packet.Ack{Kind: packet.PUBACK, ID: a.id, Code: a.code})
+		st.send(st.puback(a.id, a.code))
 	}
 	if st.s.paused && st.s.phase == connected && !st.s.ratePaused && st.outstanding() < st.env.Limits().ReceiveMaximum {
 		st.unpause()
@@ -251,7 +263,11 @@ func (st *stage) acked(p *packet.Ack) {
 	case packet.PUBREL:
 		st.x.Cast(st.s.session, &cast.Release{Epoch: st.s.epoch, ID: p.ID, Code: p.Code})
 	default:
-		st.x.Cast(st.s.session, &cast.Acked{Epoch: st.s.epoch, Kind: p.Kind, ID: p.ID, Code: p.Code})
+		if m, ok := st.x.LastCast(st.s.session).(*cast.Acked); ok {
+			st.x.Join(m, p)
+			return
+		}
+		st.x.Cast(st.s.session, &cast.Acked{Epoch: st.s.epoch, Acks: []cast.Ack{cast.AckOf(p)}})
 	}
 }
 

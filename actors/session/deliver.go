@@ -243,18 +243,20 @@ func (st *stage) fill() {
 	st.lookup()
 }
 
-// acked takes an acknowledgement of the client: {puback | pubrec | pubcomp,
+// acked takes acknowledgements of the client: {puback | pubrec | pubcomp,
 // PktId}.
 func (st *stage) acked(msg *cast.Acked) {
 	if msg.Epoch != st.s.epoch {
 		return
 	}
-	f, ok := st.inflight.Get(st.x, msg.ID)
-	switch {
-	case msg.Kind == packet.PUBREC:
-		st.pubrec(msg, f, ok)
-	case ok && (msg.Kind == packet.PUBACK && f.qos == packet.QoS1 || msg.Kind == packet.PUBCOMP && f.qos == packet.QoS2):
-		st.done(msg.ID, f)
+	for _, a := range msg.Acks {
+		f, ok := st.inflight.Get(st.x, a.ID)
+		switch {
+		case a.Kind == packet.PUBREC:
+			st.pubrec(a, f, ok)
+		case ok && (a.Kind == packet.PUBACK && f.qos == packet.QoS1 || a.Kind == packet.PUBCOMP && f.qos == packet.QoS2):
+			st.done(a.ID, f)
+		}
 	}
 }
 
@@ -266,7 +268,7 @@ func (st *stage) done(id packet.ID, f flight) {
 
 // pubrec answers PUBREC: a failure discards the message [v5 MQTT-4.8.2-6], an
 // identifier that is not in use is released all the same [v5 3.6.2.1].
-func (st *stage) pubrec(msg *cast.Acked, f flight, ok bool) {
+func (st *stage) pubrec(msg cast.Ack, f flight, ok bool) {
 	switch {
 	case !ok || f.qos != packet.QoS2:
 		if !msg.Code.Failed() && st.live() {

@@ -20,7 +20,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -55,7 +54,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Version:       version(),
+		Version:       broker.Version(),
 		RunE: func(*cobra.Command, []string) error {
 			code = f.do(stdout, stderr)
 			return nil
@@ -75,13 +74,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	return code
-}
-
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "devel"
 }
 
 func (f *flags) load() (*config.Config, *config.Origins, error) {
@@ -152,9 +144,7 @@ func logger(cfg *config.Config, stderr io.Writer) zerolog.Logger {
 
 func (f *flags) serve(cfg *config.Config, stderr io.Writer) int {
 	log := logger(cfg, stderr)
-	if limit := int64(cfg.Runtime.GoMemLimit); limit > 0 {
-		debug.SetMemoryLimit(limit)
-	}
+	tuneMemory(int64(cfg.Runtime.GoMemLimit))
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -163,7 +153,7 @@ func (f *flags) serve(cfg *config.Config, stderr io.Writer) int {
 		log.Error().Err(err).Msg("start failed")
 		return 1
 	}
-	log.Info().Str("version", version()).Msg("emqttd is running")
+	log.Info().Str("version", broker.Version()).Msg("emqttd is running")
 	notify(log, daemon.SdNotifyReady)
 	for {
 		select {

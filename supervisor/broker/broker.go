@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"emqttd/actors/sm"
 	"emqttd/actors/store"
 	"emqttd/actors/store/memory"
+	"emqttd/actors/sys"
 	"emqttd/actors/wsclient"
 	"emqttd/actors/wsloop"
 	"emqttd/listeners"
@@ -59,11 +61,11 @@ type Broker struct {
 }
 
 // kinds are the actor kinds of a broker, with their counters.
-type kinds struct{ wsLoop, wsClient, protocol, session, sm, router, retainer, store *cell.Kind }
+type kinds struct{ wsLoop, wsClient, protocol, session, sm, router, retainer, store, sys *cell.Kind }
 
 // All calls yield for every kind.
 func (k *kinds) all(yield func(*cell.Kind) bool) {
-	for _, k := range []*cell.Kind{k.wsLoop, k.wsClient, k.protocol, k.session, k.sm, k.router, k.retainer, k.store} {
+	for _, k := range []*cell.Kind{k.wsLoop, k.wsClient, k.protocol, k.session, k.sm, k.router, k.retainer, k.store, k.sys} {
 		if !yield(k) {
 			return
 		}
@@ -164,6 +166,9 @@ func (b *Broker) services() {
 	b.kinds.retainer = env.Retainer.Kind()
 	b.kinds.router = router.Kind(table, env)
 	env.Router = []*cell.Cell{cell.New(b.kinds.router, "router/0", g, nil)}
+	b.kinds.sys = sys.Kind(sys.NewMemory(b.pub, sys.FiguresOf(b.pub), sys.About{Version: Version(), Description: "emqttd in Go",
+		Started: b.started.UnixNano()}, settingsOf(b.cfg)))
+	env.Sys = cell.New(b.kinds.sys, "sys", g, nil)
 	b.kinds.session = session.Kind(env)
 	mem := sm.NewMemory(env, b.pub, b.kinds.session, &b.epochs, &b.numbers)
 	b.sms = append(b.sms, mem)
@@ -193,6 +198,7 @@ func (b *Broker) tree(g *group.Group) *supervisor.Supervisor {
 		{Cell: b.env.Retainer},
 		pool("pubsub_sup", b.env.Router),
 		pool("sm_sup", b.env.SM),
+		{Cell: b.env.Sys},
 	}
 	for _, l := range b.loops {
 		s := supervisor.New(fmt.Sprintf("session_sup/%d", l.Index()), l.Group(), supervisor.Options{Strategy: supervisor.SimpleOneForOne}, b.log)
@@ -214,6 +220,18 @@ func (b *Broker) actors(c *cast.Conn, owner cell.Owner, g *group.Group, l *liste
 	wsloop.Init(b.kinds.wsLoop, c, owner, g, b.env.Limits().MaxPacketSize)
 	wsclient.Init(b.kinds.wsClient, c, owner, g)
 	protocol.Init(b.kinds.protocol, c, owner, g, l.Data.(*port).gate.Load())
+}
+
+// Version is the version of the module that the program was built from.
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "devel"
+}
+
+func settingsOf(c *config.Config) sys.Settings {
+	return sys.Settings{Interval: c.Sys.Interval, Presence: c.Sys.Presence, Mosquitto: c.Sys.MosquittoNames}
 }
 
 func (b *Broker) storeFailed(err error) { b.fail(fmt.Errorf("store: %w", err)) }

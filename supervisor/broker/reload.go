@@ -5,6 +5,7 @@ package broker
 import (
 	"errors"
 
+	"emqttd/actors/sys"
 	"emqttd/supervisor/broker/config"
 )
 
@@ -26,6 +27,7 @@ func (b *Broker) Reload(cfg *config.Config) (needRestart []string, err error) {
 	}
 	b.gates.Store(g)
 	b.env.SetLimits(limitsOf(cfg))
+	sys.Configure(b.env.Sys, settingsOf(cfg))
 	byKey := map[string]config.Named{}
 	for _, l := range cfg.Listeners.Active() {
 		byKey[l.Key()] = l
