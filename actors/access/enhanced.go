@@ -18,10 +18,13 @@ type Method interface {
 	Start(r *Request, data []byte) (Exchange, Turn)
 }
 
-// Exchange is an authentication under way. One goroutine at a time. Its steps
-// are cheap for the methods that are built in.
+// Exchange is an authentication under way, as a value: a step makes the next one
+// and leaves it as it was, so that an actor whose decision crashed can take the
+// step again. Steps are cheap for the methods that are built in.
 type Exchange interface {
-	Next(data []byte) Turn // Authentication Data of an AUTH with reason 0x18
+	// Next takes the Authentication Data of an AUTH with reason 0x18. The exchange
+	// is nil when the turn is the last.
+	Next(data []byte) (Exchange, Turn)
 }
 
 // Turn is what is to be sent to the client.
@@ -79,7 +82,13 @@ type sameUser struct {
 	user string
 }
 
-func (s *sameUser) Next(data []byte) Turn { return s.hold(s.Exchange.Next(data)) }
+func (s *sameUser) Next(data []byte) (Exchange, Turn) {
+	next, turn := s.Exchange.Next(data)
+	if next == nil {
+		return nil, s.hold(turn)
+	}
+	return &sameUser{next, s.user}, turn
+}
 
 func (s *sameUser) hold(t Turn) Turn {
 	if t.Done && t.Answer.Outcome == OK && t.Answer.User != s.user {
@@ -122,7 +131,9 @@ type scramExchange struct {
 	conversation *scram.Conversation
 }
 
-func (x *scramExchange) Next(data []byte) Turn {
+func (x *scramExchange) Next(data []byte) (Exchange, Turn) { return nil, x.last(data) }
+
+func (x *scramExchange) last(data []byte) Turn {
 	reply, user, err := x.conversation.Next(data)
 	if err != nil {
 		return denied(packet.NotAuthorized, err.Error())

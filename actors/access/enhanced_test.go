@@ -28,7 +28,11 @@ func play(t *testing.T, user, password string, start func(first []byte) (Exchang
 	final, err := conv.Step(string(turn.Data))
 	require.NoError(t, err)
 	between()
-	turn = ex.Next([]byte(final))
+	again, same := ex.Next([]byte(final))
+	ex, turn = ex.Next([]byte(final))
+	require.Nil(t, ex)
+	require.Nil(t, again)
+	require.Equal(t, same, turn, "a step that is taken again comes out the same")
 	require.True(t, turn.Done)
 	if turn.Answer.Outcome == OK {
 		_, err = conv.Step(string(turn.Data))

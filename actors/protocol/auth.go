@@ -34,7 +34,7 @@ func (st *stage) authPacket(p *packet.Auth) {
 		exchange, turn := st.gate.Enhanced.Restart(p.Properties.AuthMethod, own.AuthMethod, s.user, st.authRequest(), p.Properties.AuthData)
 		st.turn(exchange, turn)
 	case p.Code == packet.ContinueAuthentication && s.exchange != nil:
-		st.turn(s.exchange, s.exchange.Next(p.Properties.AuthData))
+		st.turn(s.exchange.Next(p.Properties.AuthData))
 	default:
 		st.fault(packet.FaultAuthUnexpected, metrics.CloseFault)
 	}

@@ -30,7 +30,6 @@ var (
 	ErrMalformed = errors.New("scram: the client's message cannot be read")
 	ErrRefused   = errors.New("scram: user unknown or proof wrong")
 	ErrAuthzID   = errors.New("scram: the client asks to act as another user")
-	ErrOrder     = errors.New("scram: message out of order")
 )
 
 // Lookup finds the keys of a user. It must not block for long.
@@ -50,14 +49,13 @@ func NewServer(lookup Lookup) *Server {
 	return &Server{lookup: lookup, secret: secret, nonce: rand.Text}
 }
 
-// Conversation is one authentication between its first message and its last.
-// One goroutine at a time.
+// Conversation is one authentication between its first message and its last. It
+// does not change any more after Start; the caller gives the client one try.
 type Conversation struct {
-	steps *xdg.ServerConversation
+	steps xdg.ServerConversation
 	user  string // as the table has it
 	keys  Keys   // the user's, as they were at Start
 	known bool
-	over  bool
 }
 
 // Start takes the client's first message and returns the challenge. That the
@@ -80,7 +78,7 @@ func (s *Server) Start(data []byte) (challenge []byte, c *Conversation, err erro
 	if err != nil {
 		return nil, nil, err
 	}
-	c.steps = server.WithNonceGenerator(s.nonce).NewConversation()
+	c.steps = *server.WithNonceGenerator(s.nonce).NewConversation()
 	reply, err := c.steps.Step(string(data))
 	if err != nil || !validNonce(data) {
 		return nil, nil, ErrMalformed
@@ -128,17 +126,13 @@ func (c *Conversation) Keys() Keys { return c.keys }
 
 // Next takes the client's final message. Without an error the client is user,
 // and reply is the proof that the server knows the keys, for CONNACK or AUTH.
-// The conversation is over in either case.
 func (c *Conversation) Next(data []byte) (reply []byte, user string, err error) {
-	if c.over {
-		return nil, "", ErrOrder
-	}
-	c.over = true
 	if len(data) > maxMessage {
 		return nil, "", ErrMalformed
 	}
-	answer, err := c.steps.Step(string(data))
-	if err != nil || !c.steps.Valid() || !c.known {
+	steps := c.steps // a step changes it
+	answer, err := steps.Step(string(data))
+	if err != nil || !steps.Valid() || !c.known {
 		return nil, "", ErrRefused
 	}
 	return []byte(answer), c.user, nil
