@@ -74,7 +74,10 @@ func checkFormat(f vfs.FS, dir string) (fresh bool, err error) {
 		return false, fmt.Errorf("store: %s: %w: it has format %d and this broker reads up to %d; "+
 			"start the newer broker again, or give this one another directory", dir, ErrNewer, n, format)
 	}
-	return fresh, nil
+	if fresh {
+		return true, discard(f, dir)
+	}
+	return false, nil
 }
 
 // checkEmpty refuses a database that has lost its format file.
@@ -87,6 +90,21 @@ func checkEmpty(f vfs.FS, dir string) error {
 		if strings.HasPrefix(name, "MANIFEST-") || strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".log") {
 			return corrupt(f.PathJoin(dir, formatFile), fmt.Errorf("it is missing, but %s is there", name))
 		}
+	}
+	return nil
+}
+
+// discard removes what a start that did not come to its end has left: no Open
+// has returned on it, so nobody was told that anything is in it.
+func discard(f vfs.FS, dir string) error {
+	names, err := f.List(dir)
+	for _, name := range names {
+		if err == nil && name != "LOCK" && name != formatFile {
+			err = f.RemoveAll(f.PathJoin(dir, name))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("store: clear %s: %w", dir, err)
 	}
 	return nil
 }
