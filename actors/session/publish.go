@@ -20,6 +20,8 @@ type Publisher struct {
 	Table    *router.Table
 	Log      *store.Log
 	Retained *retainer.Index
+	// Room reports whether the store has room for more; nil: always.
+	Room func() bool
 }
 
 // Outcome is what became of a publish.
@@ -94,7 +96,7 @@ func (p *Publisher) match(ctx *cell.Context, lim *cast.Limits, m *message.Messag
 // its bound: then nothing is taken that would have to be kept, until clients have
 // fetched what is theirs.
 func (p *Publisher) Full(lim *cast.Limits) bool {
-	return p.Env.Metrics.QueuedBytes.Load()+p.Retained.Bytes() > lim.StoreBytes
+	return p.Env.Metrics.QueuedBytes.Load()+p.Retained.Bytes() > lim.StoreBytes || p.Room != nil && !p.Room()
 }
 
 // room reports whether a retained message fits: deletions and replacements

@@ -8,8 +8,8 @@
 //	emqttd --check              test it and exit: 0, or 78 with what is wrong
 //
 // SIGTERM and SIGINT stop it in order, SIGHUP reads configuration and files
-// anew. Exit codes: 0 stopped in order, 1 it could not go on, 78 the
-// configuration is wrong.
+// anew. Exit codes: 0 stopped in order, 1 it could not go on, 74 the store can
+// write no longer, 78 the configuration is wrong.
 package main
 
 import (
@@ -35,6 +35,9 @@ import (
 // exitConfig is EX_CONFIG of sysexits.h; the systemd unit does not restart after
 // it.
 const exitConfig = 78
+
+// exitStore is EX_IOERR: the store can write no longer.
+const exitStore = 74
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
@@ -160,6 +163,9 @@ func (f *flags) serve(cfg *config.Config, stderr io.Writer) int {
 		case err := <-b.Failed():
 			log.Error().Err(err).Msg("broker can not go on")
 			_ = f.stop(b, cfg, log)
+			if errors.Is(err, broker.ErrStore) {
+				return exitStore
+			}
 			return 1
 		case s := <-signals:
 			if s == syscall.SIGHUP {

@@ -24,6 +24,7 @@ import (
 	"emqttd/actors/sm"
 	"emqttd/actors/store"
 	"emqttd/actors/store/memory"
+	"emqttd/actors/store/pebble"
 	"emqttd/actors/sys"
 	"emqttd/actors/wsclient"
 	"emqttd/actors/wsloop"
@@ -49,6 +50,7 @@ type Broker struct {
 	pool    *group.Pool
 	gates   atomic.Pointer[gates]
 	engine  store.Engine
+	room    func() bool
 	epochs  atomic.Uint64
 	numbers atomic.Uint64
 	kinds   kinds
@@ -138,8 +140,8 @@ func (b *Broker) build() error {
 		}
 		b.loops = append(b.loops, l)
 	}
-	if b.engine == nil {
-		b.engine = memory.New()
+	if err := b.open(); err != nil {
+		return err
 	}
 	b.services()
 	if err := b.restore(); err != nil {
@@ -161,7 +163,8 @@ func (b *Broker) services() {
 	index := retainer.NewIndex(lim.Topics.Levels)
 	b.kinds.store = store.Kind(b.engine, b.storeFailed, b.log)
 	env.Store = cell.New(b.kinds.store, "store", g, nil)
-	b.pub = &session.Publisher{Env: env, Table: table, Log: store.NewLog(b.engine.Last(), env.Store, index), Retained: index}
+	b.pub = &session.Publisher{Env: env, Table: table, Log: store.NewLog(b.engine.Last(), env.Store, index), Retained: index,
+		Room: b.room}
 	env.Retainer = retainer.New(index, env, g)
 	b.kinds.retainer = env.Retainer.Kind()
 	b.kinds.router = router.Kind(table, env)
@@ -176,6 +179,25 @@ func (b *Broker) services() {
 	env.SM = []*cell.Cell{cell.New(b.kinds.sm, "sm/0", g, nil)}
 	b.kinds.wsLoop, b.kinds.wsClient, b.kinds.protocol = wsloop.Kind(env), wsclient.Kind(env), protocol.Kind(env, b.pub)
 	b.root = b.tree(g)
+}
+
+// open opens the store that the configuration names, unless the caller brought
+// one. Epochs begin with the number of the start, so that they grow over restarts
+// without being written for every connection.
+func (b *Broker) open() error {
+	switch {
+	case b.engine != nil:
+	case b.cfg.Store.Engine == config.StoreMemory:
+		b.engine = memory.New()
+	default:
+		e, err := pebble.Open(b.cfg.Node.DataDir, pebble.Options{Fatal: b.storeFailed, MinFree: uint64(b.cfg.Store.MinFreeBytes), Log: b.log})
+		if err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+		b.engine, b.room = e, e.Room
+		b.epochs.Store(e.Boot() << 32)
+	}
+	return nil
 }
 
 // intensity is OTP's as emqttd set it for its managers.
@@ -234,7 +256,11 @@ func settingsOf(c *config.Config) sys.Settings {
 	return sys.Settings{Interval: c.Sys.Interval, Presence: c.Sys.Presence, Mosquitto: c.Sys.MosquittoNames}
 }
 
-func (b *Broker) storeFailed(err error) { b.fail(fmt.Errorf("store: %w", err)) }
+// ErrStore is wrapped by what Failed delivers when the store can write no longer:
+// nothing is acknowledged after that, and the next start recovers.
+var ErrStore = errors.New("store")
+
+func (b *Broker) storeFailed(err error) { b.fail(fmt.Errorf("%w: %w", ErrStore, err)) }
 
 // giveUp is called when the root's restart intensity is exceeded.
 func (b *Broker) giveUp(crash *cell.Crash) {

@@ -25,7 +25,7 @@ type Broker struct {
 
 // Start starts a broker that the test's end stops. Each set is a key and value as
 // for --set, such as "mqtt.max_qos=1"; tcp.default and ws.default listen on free
-// ports. An "unexpected message" or "actor crashed" in the log fails the test
+// ports, and state is kept in memory. An "unexpected message" or "actor crashed" in the log fails the test
 // unless it asks for AllowCrashes.
 func Start(t testing.TB, sets ...string) *Broker {
 	t.Helper()
@@ -40,7 +40,7 @@ func AllowCrashes(t testing.TB, sets ...string) *Broker {
 
 func start(t testing.TB, w *watch, sets []string) *Broker {
 	t.Helper()
-	base := []string{"listeners.tcp.default.bind=127.0.0.1:0", "listeners.ws.default.bind=127.0.0.1:0"}
+	base := []string{"listeners.tcp.default.bind=127.0.0.1:0", "listeners.ws.default.bind=127.0.0.1:0", "store.engine=memory"}
 	cfg, _, err := config.Load(config.Sources{Sets: append(base, sets...)})
 	if err != nil {
 		t.Fatal(err)

@@ -112,20 +112,21 @@ type Log struct {
 	HexBytes int `yaml:"hex_bytes" min:"0" max:"4096" reload:"yes"`
 }
 
-// Store says where state lives and what an acknowledgement means.
+// Store says where state lives and so what an acknowledgement means.
 type Store struct {
-	// memory: sessions, queues and retained messages live in this process and
-	// end with it.
+	// pebble: on disk, in node.data_dir; what was acknowledged was synced before,
+	// and survives a kill and a power loss. memory: in this process, and lost with
+	// it.
 	Engine StoreEngine `yaml:"engine"`
 
-	// What an acknowledgement means. memory: the broker has the message, and
-	// loses it with the process. It is the only level the memory engine offers.
-	Durability Durability `yaml:"durability"`
+	// Memory for queued and retained messages, over all sessions. Above it a
+	// PUBLISH that would be stored is answered 0x97 and not taken; a client before
+	// MQTT 5 is not read until there is room.
+	MaxBytes Bytes `yaml:"max_bytes" min:"1MiB" reload:"yes"`
 
-	// Memory for stored messages, over all sessions and the retained ones.
-	// Above it a PUBLISH that would be stored is answered 0x97 and not taken;
-	// a client before MQTT 5 is not read until there is room.
-	MaxBytes Bytes `yaml:"max_bytes" min:"1MiB"`
+	// Disk space that is left alone. Below it the same happens as above max_bytes;
+	// acknowledgements, deletes and expiry go on.
+	MinFreeBytes Bytes `yaml:"min_free_bytes" min:"0"`
 }
 
 // Sys configures the broker's own topics.
@@ -160,7 +161,7 @@ func Default() *Config {
 		MQTT:      defaultMQTT(),
 		Session:   defaultSession(),
 		Retained:  Retained{MaxCount: 100_000, MaxPayload: MiB, Batch: 1000},
-		Store:     Store{Engine: StoreMemory, Durability: DurabilityMemory, MaxBytes: GiB},
+		Store:     Store{Engine: StorePebble, MaxBytes: GiB, MinFreeBytes: 256 * MiB},
 		Auth:      Auth{CacheTTL: 5 * time.Minute, CacheSize: 10_000, ScramSHA256: true},
 		ACL:       ACL{Format: ACLEmqttd, NoMatch: Allow},
 		Ban:       Ban{PoisonCount: 3, PoisonWindow: time.Minute, PoisonBan: 5 * time.Minute},

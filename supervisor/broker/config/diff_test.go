@@ -53,7 +53,7 @@ node: {name: other}`,
 func TestAddressesAndEnginesNeedARestart(t *testing.T) {
 	needRestart := []string{
 		"node.data_dir", "runtime.engine", "runtime.loops", "listeners.tcp.default.bind", "listeners.ws.default.paths",
-		"listeners.tcp.default.allow_anonymous", "store.engine", "store.durability", "auth.allow_anonymous",
+		"listeners.tcp.default.allow_anonymous", "store.engine", "store.min_free_bytes", "auth.allow_anonymous",
 	}
 	reloadable := []string{
 		"log.level", "listeners.tls.default.tls.cert_file", "listeners.tcp.default.max_connections", "mqtt.max_packet_size",

@@ -101,21 +101,11 @@ func (SharedStrategy) Values() []string {
 type StoreEngine string
 
 const (
-	StoreMemory StoreEngine = "memory"
 	StorePebble StoreEngine = "pebble"
+	StoreMemory StoreEngine = "memory"
 )
 
-// Values are the engines that this build has: StorePebble is not offered
-// before there is something behind it.
-func (StoreEngine) Values() []string { return []string{"memory"} }
-
-// Durability is what an acknowledgement means. On a listener the empty value
-// stands for store.durability.
-type Durability string
-
-const DurabilityMemory Durability = "memory"
-
-func (Durability) Values() []string { return []string{"memory"} }
+func (StoreEngine) Values() []string { return []string{"pebble", "memory"} }
 
 // LinkType is a kind of authenticator.
 type LinkType string

@@ -72,9 +72,6 @@ type Listener struct {
 	// Overrides auth.allow_anonymous for this listener: true or false.
 	AllowAnonymous *bool `yaml:"allow_anonymous"`
 
-	// Overrides store.durability for what arrives here.
-	Durability Durability `yaml:"durability" optional:"yes"`
-
 	// Certificates of this listener.
 	TLS TLSConfig `yaml:"tls" only:"tls wss"`
 

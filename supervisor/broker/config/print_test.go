@@ -52,7 +52,7 @@ func TestEveryKeyIsPrintedWithItsComment(t *testing.T) {
 			}
 		}
 	})
-	require.Greater(t, len(said), 100)
+	require.Greater(t, len(said), 90)
 	for _, f := range fieldsOf(reflect.TypeFor[Config]()) {
 		require.NotEmpty(t, comments()[f.owner], f.name)
 	}
