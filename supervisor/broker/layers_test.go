@@ -66,6 +66,7 @@ var ranks = [][]string{
 	{"supervisor/broker/config"},
 	{"supervisor/broker"},
 	{"supervisor/broker/brokertest"},
+	{"cmd/emqtt/internal/*"},
 	{"cmd", "cmd/*"},
 }
 
@@ -73,13 +74,15 @@ var ranks = [][]string{
 // one of them is met there, elsewhere it would end the process. A folder does
 // not stand for those below it, except with /*.
 var mayStart = []string{
-	"supervisor/group",        // the workers that run every actor
-	"supervisor/broker",       // boot, signals
-	"listeners/internal/conn", // the event loops
-	"listeners/tls/pool.go",   // the bounded pool of handshakes
-	"listeners/ws/dial.go",    // the client's side, which has no loop
-	"protocol/client",         // runs in programs and tests, not under a supervisor
-	"protocol/conformance",    // runs in `emqtt check` and tests, never in a broker
+	"supervisor/group",  // the workers that run every actor
+	"supervisor/broker", // boot, signals
+
+	"actors/store/pebble/writer.go", // the one that waits for the disk
+	"listeners/internal/conn",       // the event loops
+	"listeners/tls/pool.go",         // the bounded pool of handshakes
+	"listeners/ws/dial.go",          // the client's side, which has no loop
+	"protocol/client",               // runs in programs and tests, not under a supervisor
+	"protocol/conformance",          // runs in `emqtt check` and tests, never in a broker
 	"cmd/*",
 }
 
