@@ -123,6 +123,7 @@ func (st *stage) reset() {
 	for range st.lookups.Len(st.x) {
 		st.lookups.Pop(st.x)
 	}
+	st.s.walking, st.s.batch, st.s.batchOf = nil, nil, nil
 	for t := range st.asked.All {
 		st.asked.Delete(st.x, t)
 	}

@@ -71,16 +71,19 @@ type state struct {
 	willDelay  uint32
 	gone       int64 // when the connection was lost
 	nextID     packet.ID
-	sent       uint64 // order of the inflight
-	queued     int    // bytes in queue
-	token      uint64 // of commits and routes
-	committed  uint64 // highest tag that is durable
-	starting   uint64 // tag of the commit that the CONNACK waits for
-	congested  bool   // Drained will come
-	looking    bool   // a Match is under way
-	present    bool   // the session existed before the connection
-	kept       bool   // the store has a record of it
-	over       bool   // Expired was sent
+	sent       uint64             // order of the inflight
+	queued     int                // bytes in queue
+	token      uint64             // of commits and routes
+	committed  uint64             // highest tag that is durable
+	starting   uint64             // tag of the commit that the CONNACK waits for
+	congested  bool               // Drained will come
+	looking    bool               // a Match is under way
+	walking    *lookup            // the filter whose retained messages are asked for; immutable
+	batch      []*message.Message // of them, those that were found and not delivered yet
+	batchOf    *lookup
+	present    bool // the session existed before the connection
+	kept       bool // the store has a record of it
+	over       bool // Expired was sent
 	destroyed  bool
 	destroying int // routes that are still to go
 }

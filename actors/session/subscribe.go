@@ -203,40 +203,72 @@ func (st *stage) finishSubscribe(p *pendingSubscribe) {
 	}
 }
 
-// lookup asks for the next batch of retained messages once the queue is empty:
-// a slow reader gets all of them, and no more than a batch waits.
+// lookup delivers retained messages as long as client and window take them, and
+// asks for the next batch when the last is through: a slow reader gets all of
+// them, and none of them waits in the session's bounded queue but the next.
 func (st *stage) lookup() {
-	if st.s.looking || st.s.congested || st.queue.Len(st.x) > 0 {
+	s := st.s
+	st.walk()
+	if s.looking || s.congested || len(s.batch) > 0 || st.queue.Len(st.x) > 0 {
 		return
 	}
-	for {
+	for s.walking == nil || !st.stands(s.walking) {
 		l, ok := st.lookups.Peek(st.x)
 		if !ok {
-			for seq := range st.early.All {
-				st.early.Delete(st.x, seq)
-			}
+			s.walking = nil
+			st.forget()
 			return
 		}
-		if now, still := st.subs.Get(st.x, l.sub.Filter); !still || now != l.sub {
-			st.lookups.Pop(st.x) // unsubscribed or replaced meanwhile
-			continue
-		}
-		st.s.looking = true
-		st.x.Cast(st.env.Retainer, &cast.Match{Filter: l.sub.match, Cursor: l.cursor,
-			Max: st.env.Limits().RetainedBatch, Reply: st.cell, Token: l.token})
+		st.lookups.Pop(st.x)
+		s.walking = &l
+	}
+	s.looking = true
+	st.x.Cast(st.env.Retainer, &cast.Match{Filter: s.walking.sub.match, Cursor: s.walking.cursor,
+		Max: st.env.Limits().RetainedBatch, Reply: st.cell, Token: s.walking.token})
+}
+
+// stands reports whether the subscription is neither gone nor replaced.
+func (st *stage) stands(l *lookup) bool {
+	now, still := st.subs.Get(st.x, l.sub.Filter)
+	return still && now == l.sub
+}
+
+// forget lets go what came live before its lookup began, once none is to come.
+func (st *stage) forget() {
+	if st.asked.Seen(st.x) > 0 {
 		return
+	}
+	for seq := range st.early.All {
+		st.early.Delete(st.x, seq)
 	}
 }
 
-// matched delivers a batch of retained messages, with the retain flag set
-// [v3.1.1 MQTT-3.3.1-8, v5 MQTT-3.3.1-8].
+// matched takes a batch of retained messages.
 func (st *stage) matched(msg *cast.Matched) {
-	l, ok := st.lookups.Peek(st.x)
-	if !ok || !st.s.looking || l.token != msg.Token {
+	s := st.s
+	if s.walking == nil || !s.looking || s.walking.token != msg.Token {
 		return
 	}
-	st.s.looking = false
-	for _, m := range msg.Messages {
+	s.looking, s.batch, s.batchOf = false, msg.Messages, s.walking
+	if msg.Done {
+		s.walking = nil
+		return
+	}
+	rest := *s.walking
+	rest.cursor = msg.Cursor
+	s.walking = &rest
+}
+
+// walk delivers what the batch has, with the retain flag set
+// [v3.1.1 MQTT-3.3.1-8, v5 MQTT-3.3.1-8].
+func (st *stage) walk() {
+	s, l := st.s, st.s.batchOf
+	if len(s.batch) > 0 && !st.stands(l) {
+		s.batch = nil
+	}
+	for len(s.batch) > 0 && !s.congested && st.queue.Len(st.x) == 0 {
+		m := s.batch[0]
+		s.batch = s.batch[1:]
 		if m.ID.Seq > l.max {
 			continue // published after the subscription: it came live
 		}
@@ -245,24 +277,7 @@ func (st *stage) matched(msg *cast.Matched) {
 		}
 		st.offer(item{msg: m, qos: min(m.QoS, l.sub.QoS), retain: true, subIDs: l.sub.SubIDs})
 	}
-	// The one at the front is replaced by what is left of it: the queue has no
-	// other way to change an element.
-	st.lookups.Pop(st.x)
-	if msg.Done {
-		return
-	}
-	rest := make([]lookup, 0, st.lookups.Len(st.x))
-	for {
-		next, ok := st.lookups.Peek(st.x)
-		if !ok {
-			break
-		}
-		st.lookups.Pop(st.x)
-		rest = append(rest, next)
-	}
-	l.cursor = msg.Cursor
-	st.lookups.Push(st.x, l)
-	for _, next := range rest {
-		st.lookups.Push(st.x, next)
+	if len(s.batch) == 0 {
+		s.batch, s.batchOf = nil, nil
 	}
 }
