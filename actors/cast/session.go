@@ -97,8 +97,9 @@ type Release struct {
 	mailbox.Link
 	Epoch   uint64
 	ID      packet.ID
-	Message *message.Message // nil: PUBREL
+	Message *message.Message // nil: PUBREL, or a PUBLISH that is Refused
 	Code    packet.ReasonCode
+	Refused bool // only PUBREC with Code is wanted, in its turn
 }
 
 // Acked carries acknowledgements of what was delivered, those of one read

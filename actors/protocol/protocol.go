@@ -40,7 +40,7 @@ type Memory struct {
 	aliases cell.Map[uint16, string]      // client -> broker [v5 3.3.2.3.4]
 	flying  cell.Map[packet.ID, struct{}] // client -> broker, QoS 2, until PUBCOMP or a failed PUBREC
 	acks    cell.Queue[ack]               // PUBACKs in the order of their PUBLISHes; len <= receive maximum
-	held    cell.Queue[*cast.Received]    // what came behind a CONNECT that is pending
+	held    cell.Queue[cell.Message]      // *cast.Received and *cast.Faulty that have to wait, such as for a CONNECT
 	connect cell.TimerFired               // the CONNECT deadline
 	resume  cell.TimerFired               // the end of a pause for the rate
 }
@@ -81,6 +81,9 @@ type state struct {
 	rate       bucket
 	rateBytes  bucket
 	ratePaused bool
+	behind     bool // a PUBLISH waits for SUBACK
+	// subscribing is the number of SUBSCRIBEs without SUBACK.
+	subscribing int
 }
 
 var slot = cell.NewSlot[state]()
@@ -179,7 +182,8 @@ func (st *stage) log() *zerolog.Logger {
 // received takes the packets of one read one by one: {received, Packet}.
 func (st *stage) received(r *cast.Received) {
 	for p := r.Current(); p != nil; p = r.Current() {
-		if st.s.phase == authenticating && st.s.exchange == nil || st.s.phase == starting || st.s.ratePaused {
+		if st.waits(p) {
+			r.Own()
 			st.hold(r)
 			return
 		}
@@ -220,17 +224,40 @@ func (st *stage) noRoom(p packet.Packet) bool {
 	return ok && pub.QoS > packet.QoS0 && st.s.phase == connected && st.s.version < packet.V5 && st.pub.Full(st.env.Limits())
 }
 
-// hold keeps what came behind a CONNECT that is pending. The connection is not
-// read meanwhile, so what is held is bounded by one read.
-func (st *stage) hold(r *cast.Received) {
-	r.Own()
+// waits reports whether p, and what comes behind it, has to wait: for CONNECT,
+// for the rate, or, if it is a PUBLISH, for the client's own subscriptions, which
+// are not effective before their SUBACK. emqttd lost such a message.
+func (st *stage) waits(p packet.Packet) bool {
+	s := st.s
+	if s.subscribing > 0 && !s.behind && s.phase == connected && p.Type() == packet.PUBLISH {
+		s.behind = true
+		st.pause()
+	}
+	return s.phase == authenticating && s.exchange == nil || s.phase == starting || s.ratePaused || s.behind
+}
+
+// subscribed is told of a SUBACK.
+func (st *stage) subscribed() {
+	s := st.s
+	if s.subscribing--; s.subscribing > 0 || !s.behind {
+		return
+	}
+	if s.behind = false; !s.ratePaused {
+		st.unhold()
+		st.unpause()
+	}
+}
+
+// hold keeps what has to wait. The connection is not read meanwhile, so what is
+// held is bounded by one read.
+func (st *stage) hold(m cell.Message) {
 	st.x.Keep()
-	st.held.Push(st.x, r)
+	st.held.Push(st.x, m)
 }
 
 // unhold hands in again what was held.
 func (st *stage) unhold() {
-	var all []*cast.Received
+	var all []cell.Message
 	for {
 		r, ok := st.held.Peek(st.x)
 		if !ok {
@@ -352,6 +379,10 @@ func (st *stage) close(p packet.Packet, reason metrics.Close, detail string) {
 // faulty answers bytes that are not MQTT.
 func (st *stage) faulty(msg *cast.Faulty) {
 	if st.s.phase == closing || st.s.phase == leaving {
+		return
+	}
+	if st.held.Len(st.x) > 0 {
+		st.hold(msg) // what came before the fault comes first
 		return
 	}
 	f := msg.Fault

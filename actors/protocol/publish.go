@@ -106,7 +106,7 @@ func (st *stage) flushAcks() {
 		st.acks.Pop(st.x)
 		st.send(st.puback(a.id, a.code))
 	}
-	if st.s.paused && st.s.phase == connected && !st.s.ratePaused && st.outstanding() < st.env.Limits().ReceiveMaximum {
+	if st.s.paused && st.s.phase == connected && !st.s.ratePaused && !st.s.behind && st.outstanding() < st.env.Limits().ReceiveMaximum {
 		st.unpause()
 	}
 }
@@ -252,7 +252,9 @@ func (st *stage) reject(p *packet.Publish, code packet.ReasonCode) {
 	case packet.QoS1:
 		st.ack(0, p.ID, code)
 	case packet.QoS2:
-		st.send(&packet.Ack{Kind: packet.PUBREC, ID: p.ID, Code: code})
+		// By the session, so that it leaves in its turn [v3.1.1 MQTT-4.6.0-3, v5 MQTT-4.6.0-3].
+		st.flying.Put(st.x, p.ID, struct{}{})
+		st.x.Cast(st.s.session, &cast.Release{Epoch: st.s.epoch, ID: p.ID, Refused: true, Code: code})
 	}
 }
 
@@ -286,6 +288,9 @@ func (st *stage) answer(msg *cast.Answer) {
 		st.flying.Delete(st.x, a.ID)
 	}
 	st.send(msg.Packet)
+	if _, ok := msg.Packet.(*packet.Suback); ok {
+		st.subscribed()
+	}
 	st.flushAcks()
 }
 

@@ -23,6 +23,7 @@ func (st *stage) subscribe(p *packet.Subscribe) {
 		}
 		codes[i] = code
 	}
+	st.s.subscribing++
 	st.x.Cast(st.s.session, &cast.Subscribe{Epoch: st.s.epoch, Packet: p, Codes: codes})
 }
 

@@ -311,6 +311,10 @@ func (st *stage) release(msg *cast.Release) {
 	if msg.Epoch != st.s.epoch || st.s.conn == nil {
 		return
 	}
+	if msg.Refused {
+		st.repeat(&packet.Ack{Kind: packet.PUBREC, ID: msg.ID, Code: msg.Code})
+		return
+	}
 	if msg.Message == nil {
 		st.pubrel(msg.ID)
 		return
