@@ -46,6 +46,8 @@ type Conn struct {
 
 	LastRead atomic.Int64 // when the loop last read bytes, nanoseconds since the Unix epoch
 	Pending  atomic.Int64 // bytes in the out-buffer
+	Unread   atomic.Bool  // the loop does not read at present
+	Resumed  atomic.Int64 // when it began again to read
 }
 
 // Owned is the owner of a connection's cells.

@@ -138,7 +138,11 @@ func (c *client) watch(ctx *cell.Context) {
 	if c.state.closing || c.state.keepAlive == 0 {
 		return
 	}
-	if due := c.state.heard + int64(c.state.keepAlive); due > ctx.Now() {
+	if c.conn.Unread.Load() { // what it says cannot be heard
+		ctx.Arm(c.keepAlive.Timer(), ctx.Now()+int64(c.state.keepAlive))
+		return
+	}
+	if due := max(c.state.heard, c.conn.Resumed.Load()) + int64(c.state.keepAlive); due > ctx.Now() {
 		ctx.Arm(c.keepAlive.Timer(), due)
 		return
 	}

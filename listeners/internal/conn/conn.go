@@ -133,6 +133,7 @@ func (c *Conn) Accept(m cell.Message) {
 	case cast.Resume:
 		c.paused = false
 		c.interest()
+		c.touch() // it may be parting
 	case cast.NotifyDrain:
 		c.notify = true
 		c.touch()
@@ -152,6 +153,10 @@ func (c *Conn) touch() {
 // interest tells the socket what the loop wants to know.
 func (c *Conn) interest() {
 	read := c.layer == lingering || !c.paused && !c.full && !c.closing
+	if c.reading != read {
+		c.base.Resumed.Store(c.loop.g.Now())
+		c.base.Unread.Store(!read)
+	}
 	if c.reading != read || c.writing != c.blocked {
 		c.reading, c.writing = read, c.blocked
 		c.sock.want(read, c.blocked)

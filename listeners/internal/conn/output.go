@@ -31,7 +31,7 @@ func (c *Conn) wire(b []byte) {
 // flush frames and encrypts what the turn has brought, and writes.
 func (c *Conn) flush() {
 	c.wrap()
-	if c.parting != nil {
+	if c.parting != nil && !c.paused { // paused: there are packets to be handled yet
 		c.finish(c.parting.reason, c.parting.detail)
 	}
 	if !c.blocked {
