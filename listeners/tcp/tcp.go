@@ -27,6 +27,7 @@ type Rules struct {
 	MaxConnections int
 	MaxRate        int                            // connections per second; 0: no limit
 	Admit          func(peer netip.AddrPort) bool // access rules and bans; nil: everybody
+	Behind         func(peer netip.AddrPort) bool // the same for clients that a PROXY header names; nil: everybody
 }
 
 // Gate decides about knocks; it is the part that all listener actors share.
@@ -52,6 +53,14 @@ var slot = cell.NewSlot[state]()
 func NewGate(core *conn.Listener, r *Rules) *Gate {
 	g := &Gate{core: core}
 	g.rules.Store(r)
+	core.Admit = func(client netip.AddrPort) bool {
+		behind := g.rules.Load().Behind
+		if behind == nil || behind(client) {
+			return true
+		}
+		g.Turned.Denied.Add(1)
+		return false
+	}
 	return g
 }
 

@@ -162,9 +162,18 @@ func (g *gates) admit(l config.Named) func(netip.AddrPort) bool {
 		if !peer.IsValid() || l.ProxyProtocol != config.ProxyOff {
 			return true // a Unix socket, or a proxy whose header tells the address
 		}
-		if _, banned := g.bans.Check(time.Now(), "", "", peer.Addr()); banned {
-			return false
-		}
-		return config.Allowed(l.Access, peer.Addr())
+		return g.welcome(l, peer)
 	}
+}
+
+// behind is the same for the client that a proxy's header names.
+func (g *gates) behind(l config.Named) func(netip.AddrPort) bool {
+	return func(peer netip.AddrPort) bool { return !peer.IsValid() || g.welcome(l, peer) }
+}
+
+func (g *gates) welcome(l config.Named, peer netip.AddrPort) bool {
+	if _, banned := g.bans.Check(time.Now(), "", "", peer.Addr()); banned {
+		return false
+	}
+	return config.Allowed(l.Access, peer.Addr())
 }

@@ -71,7 +71,7 @@ func upgradeOf(l config.Named) ws.Config {
 }
 
 func (b *Broker) rules(l config.Named, g *gates) *tcp.Rules {
-	return &tcp.Rules{MaxConnections: l.MaxConnections, MaxRate: l.MaxConnectRate, Admit: g.admit(l)}
+	return &tcp.Rules{MaxConnections: l.MaxConnections, MaxRate: l.MaxConnectRate, Admit: g.admit(l), Behind: g.behind(l)}
 }
 
 // listen binds the listeners.

@@ -116,6 +116,10 @@ func (c *Conn) proxy(b []byte) []byte {
 			c.base.Peer = netip.AddrPortFrom(ip.Unmap(), uint16(a.Port))
 		}
 	}
+	if c.listener.Admit != nil && !c.listener.Admit(c.base.Peer) {
+		c.end(metrics.CloseRefused, nil)
+		return nil
+	}
 	rest := c.held[n:]
 	c.held = nil
 	c.unproxied()

@@ -35,6 +35,9 @@ type Listener struct {
 	// Both may be nil.
 	Refused func(c *Conn, r *ws.Refusal)
 	Serve   func(c *Conn, r *http.Request, body []byte)
+	// Admit says whether the client that a PROXY header names may come in; nil:
+	// everybody may. It must not wait.
+	Admit func(client netip.AddrPort) bool
 	// Data is the owner's.
 	Data any
 
