@@ -26,6 +26,7 @@ import (
 	"emqttd/listeners/ws"
 	"emqttd/protocol/client"
 	"emqttd/protocol/packet"
+	"emqttd/protocol/serializer"
 	"emqttd/supervisor/broker"
 	"emqttd/supervisor/broker/brokertest"
 	"emqttd/supervisor/cell"
@@ -330,4 +331,21 @@ func (a *authority) config() *tls.Config {
 func writeFile(t testing.TB, path string, b []byte) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(path, b, 0o600))
+}
+
+// encode is the bytes of a packet, in 3.1.1 unless it is a CONNECT of another.
+func encode(t testing.TB, p packet.Packet) []byte {
+	t.Helper()
+	v := packet.V311
+	if c, ok := p.(*packet.Connect); ok {
+		v = c.Version
+	}
+	return encodeAs(t, v, p)
+}
+
+func encodeAs(t testing.TB, v packet.Version, p packet.Packet) []byte {
+	t.Helper()
+	b, err := serializer.Append(nil, p, v)
+	require.NoError(t, err)
+	return b
 }
