@@ -37,6 +37,7 @@ func commands(w *world) []*cobra.Command {
 		pubCommand(w),
 		subCommand(w),
 		checkCommand(),
+		benchCommand(w),
 	}
 }
 
