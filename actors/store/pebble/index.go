@@ -99,16 +99,18 @@ func (q *queue) remove(seq uint64) hold {
 		return 0
 	}
 	h := q.holds[q.gone+i]
-	if i > 0 {
+	live := q.all()
+	if i > len(live)/2 { // the shorter part moves
 		q.holds = slices.Delete(q.holds, q.gone+i, q.gone+i+1)
 		return h
 	}
+	copy(live[1:i+1], live[:i])
 	q.gone++
-	switch live := len(q.holds) - q.gone; {
-	case live == 0:
+	switch live = q.all(); {
+	case len(live) == 0:
 		*q = queue{}
-	case q.gone > 32 && q.gone > live:
-		*q = queue{holds: slices.Clone(q.all())} // also gives memory back that a long absence took
+	case q.gone > 32 && q.gone > len(live):
+		*q = queue{holds: slices.Clone(live)} // also gives memory back that a long absence took
 	}
 	return h
 }

@@ -137,7 +137,7 @@ func (e *Engine) load() error {
 	if err := e.loadMark(); err != nil {
 		return err
 	}
-	e.sweep = sweep{due: 0, began: e.now(), limit: e.index.last + 1}
+	e.sweep = sweep{due: 0, began: e.now(), orphan: 1, limit: e.index.last + 1}
 	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceSession}, UpperBound: []byte{spaceSession + 1}})
 	if err != nil {
 		return err

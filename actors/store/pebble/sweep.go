@@ -52,7 +52,6 @@ func (s *sweep) pause(now int64, rubbish bool) time.Duration {
 
 // slice does a bounded piece of the sweeper's work.
 func (e *Engine) slice() {
-	e.commit() // what it reads is then all there is
 	now := e.now()
 	s := &e.sweep
 	s.sliced = time.Now()
@@ -100,6 +99,7 @@ func (e *Engine) orphans() {
 
 // expired takes what has expired from queues and from the retained messages.
 func (e *Engine) expired(now int64) {
+	e.commit() // else it deletes a retained message whose successor is in the batch
 	e.sweep.next = e.walk(e.sweep.next, []byte{spaceRetained + 1}, func(it *pebble.Iterator) {
 		key, value := it.Key(), it.Value()
 		switch key[0] {
