@@ -189,6 +189,7 @@ func (st *stage) received(r *cast.Received) {
 		}
 		if st.noRoom(p) {
 			st.breathe(roomRetry)
+			r.Own()
 			st.hold(r)
 			return
 		}
