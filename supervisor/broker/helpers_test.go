@@ -349,3 +349,8 @@ func encodeAs(t testing.TB, v packet.Version, p packet.Packet) []byte {
 	require.NoError(t, err)
 	return b
 }
+
+// pem is the authority's certificate.
+func (a *authority) pem() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
+}
