@@ -28,7 +28,7 @@ import (
 const malformedEnv = "EMQTTD_MALFORMED"
 
 func TestMalformedPacketsDisturbNobody(t *testing.T) {
-	total := 20_000
+	total := 100_000
 	if s := os.Getenv(malformedEnv); s != "" {
 		var err error
 		total, err = strconv.Atoi(s)
