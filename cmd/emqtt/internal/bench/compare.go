@@ -206,6 +206,9 @@ func (p *Comparer) one(ctx context.Context, c *Comparison, b *ComparedBroker, s 
 	if bad := json.Unmarshal(out.Bytes(), r); bad != nil {
 		return nil, errors.Join(err, errors.New(strings.TrimSpace(said.String())))
 	}
+	if log := broker.said(); !r.OK && log != "" {
+		r.Error = strings.TrimSpace(r.Error + " The broker's last words: " + log)
+	}
 	return r, nil
 }
 
