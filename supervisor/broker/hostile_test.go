@@ -29,6 +29,9 @@ const malformedEnv = "EMQTTD_MALFORMED"
 
 func TestMalformedPacketsDisturbNobody(t *testing.T) {
 	total := 100_000
+	if underRace {
+		total /= 10
+	}
 	if s := os.Getenv(malformedEnv); s != "" {
 		var err error
 		total, err = strconv.Atoi(s)
