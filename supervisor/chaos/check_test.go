@@ -73,6 +73,37 @@ var kept = []struct{ name, text string }{
 		get b1 m2 t q1
 		get b1 m1 t q1
 		settle`},
+	{"what was sent again comes behind, for a subscription made in between", `
+		open a1 never
+		ok a1
+		pub a1 m1 t q1
+		open b2 clean
+		ok b2
+		sub b2 r1 t q1
+		suback b2 r1 0x01
+		pub a1 m2 t q1
+		get b2 m2 t q1
+		close a1 client
+		open a3 never
+		ok a3 present
+		pub a3 m1 t q1 dup
+		pub a3 m2 t q1 dup
+		get b2 m1 t q1
+		get b2 m2 t q1
+		ack a3 m1
+		ack a3 m2
+		settle`},
+	{"QoS 2 overtaken by a retained QoS 1", `
+		open a1 clean
+		ok a1
+		pub a1 m1 t q2 retain
+		pub a1 m2 t q1 retain
+		ack a1 m2
+		ack a1 m1
+		sub a1 r1 t q1
+		suback a1 r1 0x01
+		get a1 m1 t q1 retain
+		settle`},
 	{"the rest of a run comes again behind a reconnect", `
 		open b1 never
 		ok b1
@@ -265,10 +296,10 @@ var broken = []struct {
 		get b1 m2 t q1
 		get b1 m1 t q1
 		settle`, "b received m1 behind m2"},
-	{"a death without will", ClauseWill, mourner + "close a2 client\nwait 2s\nsettle", "the will of a was not published: its connection was lost"},
+	{"a death without will", ClauseWill, mourner + "close a2 client\nwait 2s\nsettle", "the will m9 of a was not published: its connection was lost"},
 	{"0x04 without will", ClauseWill, mourner + "bye a2 0x04\nclose a2 server\nwait 2s\nsettle", "was not published"},
 	{"a kick without will", ClauseWill, mourner + "kick a\nclose a2 server 0x98\nwait 2s\nsettle", "was not published"},
-	{"a takeover without will", ClauseWill, mourner + "open a3 never\nok a3 present\nclose a2 server\nwait 2s\nsettle", "was not published"},
+	{"a takeover without will", ClauseWill, mourner + "open a3 never\nok a3 present\nclose a2 server\nwait 2s\nsettle", "another connection took its place"},
 	{"a clean start in the delay without will", ClauseWill, late + "close a2 client\nopen a3 clean\nok a3\nwait 9s\nsettle", "a clean start ended its session"},
 	{"two wills", ClauseWill, mourner + "close a2 client\nget b1 m9 w q1\nget b1 m9 w q1\nwait 1s\nsettle", "b received m9 of a 2 times"},
 	{"a will after a goodbye", ClauseWill, mourner + "bye a2\nclose a2 server\nget b1 m9 w q1\nsettle", "it said goodbye"},

@@ -43,11 +43,11 @@ func (h *history) checkDoom(c *conn, f fate) {
 		got := h.receipts[r][0]
 		switch {
 		case f.publish == no:
-			h.fail(got.index, ClauseWill, []string{c.client, r.client}, []uint64{w.Msg}, "the will of %s was published: %s", c.client, f.why)
+			h.fail(got.index, ClauseWill, []string{c.client, r.client}, []uint64{w.Msg}, "the will m%d of %s was published: %s", w.Msg, c.client, f.why)
 		case got.index < f.cause:
-			h.fail(got.index, ClauseWill, []string{c.client, r.client}, []uint64{w.Msg}, "the will of %s was published while it was connected", c.client)
+			h.fail(got.index, ClauseWill, []string{c.client, r.client}, []uint64{w.Msg}, "the will m%d of %s was published while it was connected", w.Msg, c.client)
 		case got.At < f.from-h.slack:
-			h.fail(got.index, ClauseWill, []string{c.client, r.client}, []uint64{w.Msg}, "the will of %s came before its delay was over", c.client)
+			h.fail(got.index, ClauseWill, []string{c.client, r.client}, []uint64{w.Msg}, "the will m%d of %s came before its delay was over", w.Msg, c.client)
 		}
 	}
 }
@@ -66,7 +66,7 @@ func (h *history) checkMourned(c *conn, f fate) {
 			return sub.effective < c.opened && sub.leaving == never && !sub.refused && sub.granted > 0 && sub.matches(w.Topic)
 		})
 		if owed {
-			h.fail(h.settle, ClauseWill, []string{c.client, s.client}, []uint64{w.Msg}, "the will of %s was not published: %s", c.client, f.why)
+			h.fail(h.settle, ClauseWill, []string{c.client, s.client}, []uint64{w.Msg}, "the will m%d of %s was not published: %s", w.Msg, c.client, f.why)
 		}
 	}
 }
@@ -121,7 +121,7 @@ func (h *history) delayed(c, next *conn, taken bool, cause int, at int64) fate {
 	if expiry != Never {
 		delay = min(delay, int64(expiry)) // the end of the session ends the delay [v5 3.1.3.2.2]
 	}
-	f := fate{publish: yes, why: "its connection was lost", cause: cause, from: at + delay*int64(time.Second)}
+	f := fate{publish: yes, why: c.death(taken), cause: cause, from: at + delay*int64(time.Second)}
 	known := c.closedAt
 	if c.closed == never {
 		known = at
@@ -146,6 +146,19 @@ func (h *history) delayed(c, next *conn, taken bool, cause int, at int64) fate {
 		return f
 	}
 	return fate{publish: maybe, cause: cause, from: 0}
+}
+
+// death is how the connection ended, for readers.
+func (c *conn) death(taken bool) string {
+	switch {
+	case c.leaving != never:
+		return "it left with 0x04"
+	case taken:
+		return "another connection took its place"
+	case c.close.By == ByServer:
+		return "the broker closed it"
+	}
+	return "its connection was lost"
 }
 
 // following is the next connection of the client that was not refused.

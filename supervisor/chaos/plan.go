@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package chaos
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"emqttd/protocol/packet"
+)
+
+// Plan is a workload: clients that publish, subscribe, come and go as chance
+// wants. The zero value is a small one.
+type Plan struct {
+	// Seed decides every choice; 0: any, and the report shows it. What the network
+	// and the broker's scheduling do it cannot repeat.
+	Seed uint64
+	// Steps is how many things are done; 0: 500.
+	Steps int
+	// Clients is how many clients there are beside the witness, which subscribes to
+	// everything and stays; 0: 6.
+	Clients int
+	// Versions are dealt to the clients in turn; nil: 3.1.1 and 5.0.
+	Versions []packet.Version
+	// Odds are how often each thing is done; the zero value is DefaultOdds.
+	Odds Odds
+	// WillDelay is the longest will delay, in seconds. A run takes that much longer
+	// at its end; 0: wills without delay only.
+	WillDelay int
+	// Durable makes every session outlive its connection.
+	Durable bool
+	// Window is how many publishes of a client may be unanswered; 0: 8.
+	Window int
+	// Payload is the size of a message in bytes, about; 0: what its number needs.
+	Payload int
+	// Pace is the least time from one step to the next.
+	Pace time.Duration
+	// Blame are globs of client identifiers whose connections the injected faults
+	// may cost.
+	Blame []string
+	// Each, if not nil, is called before every step, on the goroutine of Run; note
+	// records what it does to clients (Kicked, Blamed, Restarted).
+	Each func(step int, note func(Event))
+
+	Timeout time.Duration // of one answer, and of the end; 0: 10 s
+	Slack   time.Duration // see Check; 0: DefaultSlack
+	Now     func() int64  // the run's clock, nanoseconds since the Unix epoch; nil: the machine's
+	// Prefix begins every client identifier and topic; "": made from the seed, so
+	// that runs can share a broker.
+	Prefix string
+}
+
+// Odds are relative frequencies of what a client does.
+type Odds struct {
+	Publish     int // to a topic that several share, any QoS
+	Retain      int // to a topic of its own, retained, now and then empty
+	Subscribe   int
+	Unsubscribe int
+	Drop        int // the connection is lost
+	Leave       int // DISCONNECT, in 5.0 also with the will or a new expiry
+	Return      int // a lost client connects again
+	Takeover    int // a second connection while the first is there
+}
+
+// DefaultOdds are those of Plan.
+var DefaultOdds = Odds{Publish: 60, Retain: 8, Subscribe: 10, Unsubscribe: 3, Drop: 4, Leave: 3, Return: 14, Takeover: 4}
+
+func (p Plan) withDefaults() Plan {
+	if p.Seed == 0 {
+		p.Seed = rand.Uint64()>>1 + 1
+	}
+	p.Steps, p.Clients, p.Window = cmp.Or(p.Steps, 500), cmp.Or(p.Clients, 6), cmp.Or(p.Window, 8)
+	if len(p.Versions) == 0 {
+		p.Versions = []packet.Version{packet.V311, packet.V5}
+	}
+	p.Odds = cmp.Or(p.Odds, DefaultOdds)
+	p.Timeout, p.Slack = cmp.Or(p.Timeout, 10*time.Second), cmp.Or(p.Slack, DefaultSlack)
+	p.Prefix = cmp.Or(p.Prefix, fmt.Sprintf("chaos-%x", p.Seed&0xFFFFFF))
+	if p.Now == nil {
+		p.Now = func() int64 { return time.Now().UnixNano() }
+	}
+	return p
+}
+
+// choose draws one of the things to do.
+func (o Odds) choose(r *rand.Rand) op {
+	weights := [...]int{o.Publish, o.Retain, o.Subscribe, o.Unsubscribe, o.Drop, o.Leave, o.Return, o.Takeover}
+	sum := 0
+	for _, w := range weights {
+		sum += w
+	}
+	n := r.IntN(max(1, sum))
+	for i, w := range weights {
+		if n -= w; n < 0 {
+			return op(i)
+		}
+	}
+	return opPublish
+}
+
+type op uint8
+
+const (
+	opPublish op = iota
+	opRetain
+	opSubscribe
+	opUnsubscribe
+	opDrop
+	opLeave
+	opReturn
+	opTakeover
+)
+
+// Topics of a run, below the prefix.
+const (
+	sharedTopics = 4 // live/0 ... live/3
+)
+
+func (p Plan) live(n int) string              { return fmt.Sprintf("%s/live/%d", p.Prefix, n) }
+func (p Plan) own(kind, client string) string { return p.Prefix + "/" + kind + "/" + client }
+
+// filter draws a topic filter: one of the shared topics, all of them, the
+// retained ones or the wills.
+func (p Plan) filter(r *rand.Rand, client string) string {
+	switch r.IntN(8) {
+	case 0:
+		return p.Prefix + "/live/+"
+	case 1:
+		return p.Prefix + "/kept/+"
+	case 2:
+		return p.Prefix + "/will/#"
+	case 3:
+		return p.own("kept", client)
+	}
+	return p.live(r.IntN(sharedTopics))
+}
