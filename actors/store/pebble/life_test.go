@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -140,6 +141,27 @@ func TestAMessageForManySessionsIsStoredOnceUntilTheLastHasIt(t *testing.T) {
 	write(t, e, synced(store.Op{Kind: store.Discard, Session: 1, Message: op.Message}))
 	require.Zero(t, keys(t, e, spaceMessage))
 	require.Equal(t, n, keys(t, e, spaceSession), "records alone are left")
+	require.NoError(t, e.Close())
+}
+
+func TestWhatIsNotReadAheadIsLookedUpAndSharedToo(t *testing.T) {
+	e := open(t, vfs.NewMem(), "data")
+	write(t, e, synced(put(1), put(2), give(1, 1, 2), give(2, 1, 2)))
+	v, err := e.view()
+	require.NoError(t, err)
+	shared, err := v.snap.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceMessage}, UpperBound: []byte{spaceMessage + 1}})
+	require.NoError(t, err)
+	a := &assembler{view: v, shared: shared, ahead: map[uint64]*message.Message{}, seen: map[uint64]weak.Pointer[message.Message]{}}
+	m, err := a.body(2)
+	require.NoError(t, err)
+	require.Equal(t, give(2).Message, m)
+	again, err := a.body(2)
+	require.NoError(t, err)
+	require.Same(t, m, again)
+	_, err = a.body(3)
+	require.ErrorIs(t, err, ErrCorrupt, "a hold on nothing")
+	require.NoError(t, shared.Close())
+	require.NoError(t, v.snap.Close())
 	require.NoError(t, e.Close())
 }
 
