@@ -123,7 +123,9 @@ type Inflight struct {
 type Engine interface {
 	// Write makes group durable, in order, and then calls done, from any
 	// goroutine, exactly once. It does not block. After an error nothing more is
-	// written.
+	// written. A group in which no commit has a Reply may be answered as soon as
+	// it has its place in the order; it is durable with the next that has one, and
+	// at the latest a second later.
 	Write(group []*Commit, done func(error))
 	// Sessions calls yield for every session, in the order of their numbers.
 	Sessions(yield func(Stored) bool) error

@@ -3,13 +3,10 @@
 package pebble
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
 )
-
-var errPanic = errors.New("store: the writer panicked")
 
 // fail ends acknowledgements for good: whoever waits is told err, as is
 // everybody later.

@@ -22,17 +22,11 @@ const maxBatch = 8 << 20
 // start starts the writer, the only goroutine of the package. It is here and not
 // an actor since it waits for the disk, which nothing on a loop may do. A panic
 // in it ends the process, and that is meant: what the disk holds is right, what
-// memory holds is in doubt.
+// memory holds is in doubt. Pebble panics here when it cannot begin a new log.
 func (e *Engine) start() { go e.write() }
 
 func (e *Engine) write() {
 	defer close(e.stopped)
-	orderly := false
-	defer func() {
-		if !orderly {
-			e.fail(errPanic) // Fatal gets to say so before the panic ends the process
-		}
-	}()
 	timer := time.NewTimer(math.MaxInt64)
 	for {
 		reqs, ends := e.take()
@@ -41,7 +35,6 @@ func (e *Engine) write() {
 			e.handle(reqs)
 		case ends:
 			e.commit()
-			orderly = true
 			return
 		default:
 			timer.Reset(e.pause())
