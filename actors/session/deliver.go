@@ -351,7 +351,7 @@ func (st *stage) publish2(id packet.ID, m *message.Message) {
 	}
 	if out.Waits {
 		st.tag()
-		st.waiting.Put(st.x, tag, committing{kind: thenAnswer})
+		st.follow(tag, committing{kind: thenAnswer})
 		st.answer(tag, ack)
 		return
 	}
@@ -389,7 +389,7 @@ func (st *stage) pubrel(id packet.ID) {
 // pending: never from memory alone.
 func (st *stage) repeat(p packet.Packet) {
 	tag := uint64(0)
-	if st.s.committed < st.s.token {
+	if st.s.committed < st.s.submitted {
 		tag = st.commit(committing{kind: thenAnswer})
 	}
 	st.answer(tag, p)

@@ -55,7 +55,7 @@ func (st *stage) attach(msg *cast.Attach) {
 	s.present = true
 	if st.record() {
 		s.starting = s.token
-		st.waiting.Put(st.x, s.token, committing{kind: thenStarted, id: boolID(wasPresent)})
+		st.follow(s.token, committing{kind: thenStarted, id: boolID(wasPresent)})
 		return
 	}
 	st.reply(wasPresent)
@@ -128,7 +128,8 @@ func (st *stage) reset() {
 		st.asked.Delete(st.x, t)
 	}
 	if st.s.kept {
-		st.ops = append(st.ops, store.Op{Kind: store.EndSession, Session: st.number})
+		// At once, not with the lazy operations: a new record of the session may follow.
+		st.x.Submit(st.pub.Log, &store.Commit{Ops: []store.Op{{Kind: store.EndSession, Session: st.number}}})
 		st.s.kept = false
 	}
 }
@@ -193,7 +194,7 @@ func (st *stage) detach(msg *cast.Detach) {
 		st.x.Arm(st.expiryTimer.Timer(), s.gone+int64(s.expiry)*int64(time.Second))
 	}
 	if st.record() {
-		st.waiting.Put(st.x, s.token, committing{kind: thenAnswer})
+		st.follow(s.token, committing{kind: thenAnswer})
 	}
 }
 
@@ -243,7 +244,7 @@ func (st *stage) timer(t *cell.TimerFired) {
 	case t.Key == timerWill && st.s.conn == nil && st.s.will != nil:
 		st.publishWill() // [v5 MQTT-3.1.3-9, 3.1.2.5]
 		if st.record() {
-			st.waiting.Put(st.x, st.s.token, committing{kind: thenAnswer})
+			st.follow(st.s.token, committing{kind: thenAnswer})
 		}
 	case t.Key == timerExpiry && st.expired() && !st.s.over:
 		st.finish()

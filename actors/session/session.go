@@ -74,10 +74,12 @@ type state struct {
 	sent       uint64             // order of the inflight
 	queued     int                // bytes in queue
 	token      uint64             // of commits and routes
+	submitted  uint64             // highest tag of a commit
 	committed  uint64             // highest tag that is durable
 	starting   uint64             // tag of the commit that the CONNACK waits for
 	congested  bool               // Drained will come
 	looking    bool               // a Match is under way
+	lookToken  uint64             // of it
 	walking    *lookup            // the filter whose retained messages are asked for; immutable
 	batch      []*message.Message // of them, those that were found and not delivered yet
 	batchOf    *lookup
@@ -258,10 +260,16 @@ func (st *stage) tag() uint64 {
 	return st.s.token
 }
 
+// follow notes what follows when the commit with tag is durable.
+func (st *stage) follow(tag uint64, then committing) {
+	st.s.submitted = tag
+	st.waiting.Put(st.x, tag, then)
+}
+
 // commit submits ops and notes what follows when they are durable.
 func (st *stage) commit(then committing, ops ...store.Op) uint64 {
 	tag := st.tag()
-	st.waiting.Put(st.x, tag, then)
+	st.follow(tag, then)
 	st.x.Submit(st.pub.Log, &store.Commit{Ops: ops, Reply: st.cell, Tag: tag})
 	return tag
 }

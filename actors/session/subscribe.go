@@ -26,7 +26,6 @@ type lookup struct {
 	sub    *subscription
 	cursor topic.Cursor
 	max    uint64 // positions above arrive live
-	token  uint64
 }
 
 // subscribe adds subscriptions: {subscribe, TopicTable, AckFun}.
@@ -55,7 +54,7 @@ func (st *stage) subscribe(msg *cast.Subscribe) {
 	}
 	if st.durable() && len(ops) > 0 {
 		st.x.Submit(st.pub.Log, &store.Commit{Ops: ops, Reply: st.cell, Tag: token})
-		st.waiting.Put(st.x, token, committing{kind: thenRouted})
+		st.follow(token, committing{kind: thenRouted})
 		p.left++
 	}
 	st.pend(token, p)
@@ -88,7 +87,7 @@ func (st *stage) subscribeOne(token uint64, want packet.Subscription, props *pac
 		// Retained messages up to the position at which the route becomes
 		// effective are looked up; it is known then.
 		sub.Lookup = true
-		look = &lookup{sub: sub, token: token}
+		look = &lookup{sub: sub}
 		r.Position = st.pub.Log
 	}
 	st.subs.Put(st.x, want.Filter, sub)
@@ -125,7 +124,7 @@ func (st *stage) unsubscribe(msg *cast.Unsubscribe) {
 	}
 	if st.durable() && len(ops) > 0 {
 		st.x.Submit(st.pub.Log, &store.Commit{Ops: ops, Reply: st.cell, Tag: token})
-		st.waiting.Put(st.x, token, committing{kind: thenRouted})
+		st.follow(token, committing{kind: thenRouted})
 		p.left++
 	}
 	st.pend(token, p)
@@ -222,9 +221,11 @@ func (st *stage) lookup() {
 		st.lookups.Pop(st.x)
 		s.walking = &l
 	}
-	s.looking = true
+	// A token of its own: after a lost connection the answer to an earlier Match may
+	// still be on its way.
+	s.looking, s.lookToken = true, st.tag()
 	st.x.Cast(st.env.Retainer, &cast.Match{Filter: s.walking.sub.match, Cursor: s.walking.cursor,
-		Max: st.env.Limits().RetainedBatch, Reply: st.cell, Token: s.walking.token})
+		Max: st.env.Limits().RetainedBatch, Reply: st.cell, Token: s.lookToken})
 }
 
 // stands reports whether the subscription is neither gone nor replaced.
@@ -246,7 +247,7 @@ func (st *stage) forget() {
 // matched takes a batch of retained messages.
 func (st *stage) matched(msg *cast.Matched) {
 	s := st.s
-	if s.walking == nil || !s.looking || s.walking.token != msg.Token {
+	if s.walking == nil || !s.looking || s.lookToken != msg.Token {
 		return
 	}
 	s.looking, s.batch, s.batchOf = false, msg.Messages, s.walking

@@ -122,3 +122,29 @@ func TestARestartGivesBackWhatTheStoreHas(t *testing.T) {
 	require.IsType(t, &packet.Suback{}, late.next())
 	require.Equal(t, "kept", string(late.next().(*packet.Publish).Payload))
 }
+
+func TestASessionThatExpiredAndCameBackIsKept(t *testing.T) {
+	e := memory.New()
+	b := startOn(t, e)
+	connect := func(seconds uint32) (raw, *packet.Connack) {
+		p := &packet.Connect{Version: packet.V5, ClientID: "phoenix", Properties: &packet.Properties{SessionExpiry: seconds}}
+		p.Properties.Set(packet.PropSessionExpiry)
+		return connectRaw(t, b, p)
+	}
+	first, _ := connect(600)
+	// A DISCONNECT that ends the session now, and the same client id at once: the
+	// session may be over but not ended yet.
+	d := &packet.Disconnect{Properties: &packet.Properties{}}
+	d.Properties.Set(packet.PropSessionExpiry)
+	require.NoError(t, first.Send(d))
+	second, ack := connect(600)
+	require.False(t, ack.SessionPresent)
+	require.NoError(t, second.Send(&packet.Subscribe{ID: 1, Subscriptions: []packet.Subscription{{Filter: "a", QoS: packet.QoS1}}}))
+	require.IsType(t, &packet.Suback{}, second.next())
+	require.NoError(t, b.Shutdown(context.Background()))
+
+	b = startOn(t, e)
+	defer func() { require.NoError(t, b.Shutdown(context.Background())) }()
+	_, ack = connect(600)
+	require.True(t, ack.SessionPresent, "the record written last is of the session that came back")
+}
