@@ -113,7 +113,8 @@ func TestPahoV3(t *testing.T) {
 	b := brokertest.Start(t, "listeners.tls.default={bind: \"127.0.0.1:0\", "+certs, "listeners.wss.default={bind: \"127.0.0.1:0\", "+certs)
 	addr := func(key string) string { return b.Addr("listeners." + key + ".default").String() }
 	for _, url := range []string{"tcp://" + addr("tcp"), "ssl://" + addr("tls"), "ws://" + addr("ws") + "/mqtt", "wss://" + addr("wss") + "/mqtt"} {
-		t.Run(url[:strings.Index(url, ":")], func(t *testing.T) {
+		scheme, _, _ := strings.Cut(url, ":")
+		t.Run(scheme, func(t *testing.T) {
 			done := func(tok mqtt.Token) {
 				t.Helper()
 				require.True(t, tok.WaitTimeout(patience))

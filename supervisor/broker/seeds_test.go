@@ -322,7 +322,7 @@ func TestPublishOverHTTP(t *testing.T) {
 	post := func(password string, form url.Values) (int, string) {
 		body := form.Encode()
 		w := onWire(t, wsAddress(b))
-		r, err := http.NewRequest("POST", "http://localhost/mqtt/publish", strings.NewReader(body))
+		r, err := http.NewRequest(http.MethodPost, "http://localhost/mqtt/publish", strings.NewReader(body))
 		require.NoError(t, err)
 		r.SetBasicAuth("user", password)
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

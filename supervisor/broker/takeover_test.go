@@ -90,7 +90,7 @@ func TestAMemberThatWasTakenOverAndLeftIsNotConnected(t *testing.T) {
 	for range 3 { // each takes over from the one before
 		m := join(t, b, kept(packet.V5, "away"))
 		m.subscribe(packet.QoS1, "$share/g/t")
-		defer func() { _ = m.Close() }()
+		t.Cleanup(func() { _ = m.Close() })
 	}
 	last := join(t, b, kept(packet.V5, "away"))
 	last.leave()

@@ -61,12 +61,14 @@ func pair(ctx context.Context, b *brokertest.Broker, i, messages int) (err error
 	if err != nil {
 		return err
 	}
-	for _, c := range []*client.Client{sub, pub} {
-		if _, err := c.Connect(ctx); err != nil {
-			return fmt.Errorf("pair %d: connect: %w", i, err)
-		}
-		defer func() { err = errors.Join(err, c.Disconnect(ctx, nil)) }()
+	if _, err := sub.Connect(ctx); err != nil {
+		return fmt.Errorf("pair %d: connect: %w", i, err)
 	}
+	defer func() { err = errors.Join(err, sub.Disconnect(ctx, nil)) }()
+	if _, err := pub.Connect(ctx); err != nil {
+		return fmt.Errorf("pair %d: connect: %w", i, err)
+	}
+	defer func() { err = errors.Join(err, pub.Disconnect(ctx, nil)) }()
 	if _, err := sub.Subscribe(ctx, nil, packet.Subscription{Filter: topic + "/+", QoS: 2}); err != nil {
 		return fmt.Errorf("pair %d: subscribe: %w", i, err)
 	}
