@@ -33,7 +33,7 @@ func TestTheBrokerKeepsTheContractWhileItsActorsCrash(t *testing.T) {
 		"at=*/* do=stop when=p:0.001,seed:3",
 	} {
 		t.Run(line, func(t *testing.T) {
-			b := brokertest.AllowCrashes(t)
+			b := brokertest.AllowCrashes(t, "runtime.actor_max_crashes=1000000")
 			f, err := chaos.Parse(line)
 			require.NoError(t, err)
 			in := chaos.NewInjector(chaos.Options{})
@@ -153,16 +153,16 @@ func TestRunCatches(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			odds := chaos.DefaultOdds
+			plan := chaos.Plan{Seed: 1, Steps: 300, Clients: 3, Durable: true, Timeout: 500 * time.Millisecond}
 			switch tt.clause {
 			case chaos.ClauseAnswered:
-				odds = chaos.Odds{Publish: 1}
+				plan.Odds = chaos.Odds{Publish: 1}
 			case chaos.ClauseRetained:
-				odds = chaos.Odds{Retain: 1, Subscribe: 1}
+				plan.Odds, plan.Pace = chaos.Odds{Retain: 1, Subscribe: 8}, 300*time.Microsecond
 			case chaos.ClauseOwner:
-				odds = chaos.Odds{Publish: 60, Takeover: 1}
+				plan.Odds = chaos.Odds{Publish: 60, Takeover: 1}
 			}
-			r := chaos.Run(t.Context(), through(b, tt.play), chaos.Plan{Seed: 1, Steps: 200, Clients: 3, Odds: odds, Durable: true, Timeout: 300 * time.Millisecond})
+			r := chaos.Run(t.Context(), through(b, tt.play), plan)
 			require.True(t, slices.ContainsFunc(r.Violations, func(v chaos.Violation) bool { return v.Clause == tt.clause }), "%v", r.Violations)
 			require.NotEmpty(t, r.Trace)
 		})

@@ -92,27 +92,29 @@ func (h *history) checkGiven(w *want, kept map[string][]*msg) {
 	}
 }
 
-// certain is the message that is retained at index i whatever happened to those
-// whose publishers gave up; nil when there may be none.
+// certain is a message that is retained at index i, or one that replaced it,
+// whatever became of those whose publishers gave up; nil when there may be none.
+// What came as QoS 0 may have replaced it and been lost on the way.
 func certain(list []*msg, i int) *msg {
 	for _, m := range list {
 		if !m.taken() || m.answered > i || m.empty {
 			continue
 		}
-		unrivalled := !slices.ContainsFunc(list, func(o *msg) bool {
-			return o != m && !o.before(m) && (o.empty || o.will != nil || o.first < i)
+		clear := !slices.ContainsFunc(list, func(o *msg) bool {
+			return o != m && !o.before(m) && (o.empty || o.will != nil || o.qos == packet.QoS0)
 		})
-		if unrivalled {
+		if clear {
 			return m
 		}
 	}
 	return nil
 }
 
-// givenSince reports whether m, or what replaced it, came after SUBSCRIBE.
+// givenSince reports whether m, or what may have replaced it, came after
+// SUBSCRIBE.
 func (h *history) givenSince(w *want, m *msg, list []*msg) bool {
 	return slices.ContainsFunc(list, func(o *msg) bool {
-		return (o == m || m.before(o)) && slices.ContainsFunc(h.receipts[receiver{w.client, o.id}], func(g receipt) bool {
+		return (o == m || !o.before(m)) && slices.ContainsFunc(h.receipts[receiver{w.client, o.id}], func(g receipt) bool {
 			return g.index > w.asked
 		})
 	})

@@ -65,6 +65,9 @@ func (r *run) publish(d *device, topic string, qos packet.QoS, retain, empty boo
 // subscribe always asks a filter with one QoS: what is granted to whom is then
 // clear.
 func (r *run) subscribe(d *device, filter string, qos packet.QoS) {
+	if d.cur == nil || !d.cur.ready {
+		return
+	}
 	if i := slices.IndexFunc(d.filters, func(f packet.Subscription) bool { return f.Filter == filter }); i >= 0 {
 		qos = d.filters[i].QoS
 	} else {
