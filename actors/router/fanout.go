@@ -26,6 +26,7 @@ type Fanout struct {
 	// performed. A retained message is put into the retained index first and
 	// matched after, so that a subscription that became effective in between gets
 	// it once.
+	not      *cell.Cell
 	fresh    bool
 	version  uint64
 	subs     []*cast.Subscription
@@ -43,12 +44,14 @@ type Options struct {
 	Strategy string // of shared groups
 	Steps    int    // nodes visited at most
 	Fresh    bool
+	Not      *cell.Cell // a session that gets nothing: its routes are about to go
 }
 
 // Match finds who gets messages on the topic.
 func (t *Table) Match(name string, o Options) *Fanout {
 	f := fanouts.Get().(*Fanout)
 	f.table, f.topic, f.from, f.strategy, f.steps, f.fresh = t, name, o.From, o.Strategy, o.Steps, o.Fresh
+	f.not = o.Not
 	f.match()
 	return f
 }
@@ -81,6 +84,9 @@ func (f *Fanout) add(s *cast.Subscription) {
 	if s.NoLocal && s.ClientID == f.from {
 		return // [v5 MQTT-3.8.3-3]
 	}
+	if f.not != nil && s.Session == f.not {
+		return
+	}
 	f.subs = append(f.subs, s)
 	if s.Durable {
 		f.Durable = true
@@ -90,7 +96,7 @@ func (f *Fanout) add(s *cast.Subscription) {
 // share chooses one member of each group. The choice is made once per run.
 func (f *Fanout) share(groups []*group) {
 	for _, g := range groups {
-		s := g.choose(f.strategy, f.from, f.topic, nil)
+		s := g.choose(f.strategy, f.from, f.topic, f.not)
 		if s == nil {
 			continue
 		}

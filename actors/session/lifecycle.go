@@ -27,9 +27,15 @@ func (st *stage) attach(msg *cast.Attach) {
 		st.x.Cast(&old.Protocol, &cast.Kick{Code: packet.SessionTakenOver, Reason: metrics.CloseTakeover, Detached: true})
 	}
 	// A session that is over already, but not ended yet, does not come back.
-	present := s.present && !s.over && !st.expired()
+	present := s.present && !s.over && !st.expired() && !(old != nil && s.expiry == 0)
 	if s.will != nil && (!present || old != nil && s.willDelay == 0) {
-		st.publishWill() // [v5 3.1.4-3, MQTT-3.1.3-9]: a delay that is not over dies with the new connection
+		// [v5 3.1.4-3, MQTT-3.1.3-9]: a delay that is not over dies with the new
+		// connection. The will of a session that ends is not the next one's to get.
+		var not *cell.Cell
+		if !present {
+			not = st.cell
+		}
+		st.publishWill(not)
 	}
 	if !present {
 		st.reset()
@@ -185,7 +191,7 @@ func (st *stage) detach(msg *cast.Detach) {
 		return
 	}
 	if s.will != nil && s.willDelay == 0 {
-		st.publishWill()
+		st.publishWill(nil)
 	}
 	if s.will != nil {
 		st.x.Arm(st.willTimer.Timer(), s.gone+int64(s.willDelay)*int64(time.Second))
@@ -242,7 +248,7 @@ func (st *stage) finish() {
 func (st *stage) timer(t *cell.TimerFired) {
 	switch {
 	case t.Key == timerWill && st.s.conn == nil && st.s.will != nil:
-		st.publishWill() // [v5 MQTT-3.1.3-9, 3.1.2.5]
+		st.publishWill(nil) // [v5 MQTT-3.1.3-9, 3.1.2.5]
 		if st.record() {
 			st.follow(st.s.token, committing{kind: thenAnswer})
 		}
@@ -252,12 +258,13 @@ func (st *stage) timer(t *cell.TimerFired) {
 }
 
 // publishWill publishes the will and forgets it: exactly one per death
-// [v3.1.1 MQTT-3.1.2-8 -10, v5 MQTT-3.1.2-8 -10].
-func (st *stage) publishWill() {
+// [v3.1.1 MQTT-3.1.2-8 -10, v5 MQTT-3.1.2-8 -10]. The session not, if any, does
+// not get it.
+func (st *stage) publishWill(not *cell.Cell) {
 	m := message.FromWill(st.s.will, st.clientID, st.x.Now())
 	st.s.will = nil
 	st.x.Clear(st.willTimer.Timer())
-	st.pub.Publish(st.x, m, Publishing{})
+	st.pub.Publish(st.x, m, Publishing{Not: not})
 }
 
 // destroy ends the session: {destroy, ClientId}. The session manager has taken
@@ -277,7 +284,7 @@ func (st *stage) destroy(msg *cast.Destroy) {
 		st.offline()
 	}
 	if s.will != nil {
-		st.publishWill() // the session ends, and with it the delay [v5 3.1.3.2.2]
+		st.publishWill(st.cell) // the session ends, and with it the delay [v5 3.1.3.2.2]
 	}
 	st.reset()
 	st.x.Count(&st.env.Metrics.Sessions, -1)

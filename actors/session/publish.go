@@ -39,6 +39,8 @@ type Publishing struct {
 	// MayRefuse: the publisher can be told that its message was not taken. Else
 	// what cannot be kept is delivered all the same.
 	MayRefuse bool
+	// Not is a session that does not get the message.
+	Not *cell.Cell
 }
 
 // Publish decides what m causes: the commit and the fan-out to everybody who
@@ -58,7 +60,7 @@ func (p *Publisher) Publish(ctx *cell.Context, m *message.Message, how Publishin
 		ctx.Count(&p.Env.Metrics.Dropped[metrics.DropStoreFull], 1)
 		return Outcome{Code: packet.QuotaExceeded}
 	}
-	f := p.match(ctx, lim, m, retain)
+	f := p.match(ctx, lim, m, retain, how.Not)
 	ops := how.More
 	if to := f.DurableSessions(nil, m.QoS); len(to) > 0 {
 		ops = append(ops, store.Op{Kind: store.Append, Message: m, Sessions: to})
@@ -84,8 +86,8 @@ func (p *Publisher) Publish(ctx *cell.Context, m *message.Message, how Publishin
 	return out
 }
 
-func (p *Publisher) match(ctx *cell.Context, lim *cast.Limits, m *message.Message, retain bool) *router.Fanout {
-	f := p.Table.Match(m.Topic, router.Options{From: m.From, Strategy: lim.SharedStrategy, Steps: lim.MatchSteps, Fresh: retain})
+func (p *Publisher) match(ctx *cell.Context, lim *cast.Limits, m *message.Message, retain bool, not *cell.Cell) *router.Fanout {
+	f := p.Table.Match(m.Topic, router.Options{From: m.From, Strategy: lim.SharedStrategy, Steps: lim.MatchSteps, Fresh: retain, Not: not})
 	if !f.Complete {
 		ctx.Count(&p.Env.Metrics.Dropped[metrics.DropMatchSteps], 1)
 	}

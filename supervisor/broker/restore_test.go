@@ -148,3 +148,13 @@ func TestASessionThatExpiredAndCameBackIsKept(t *testing.T) {
 	_, ack = connect(600)
 	require.True(t, ack.SessionPresent, "the record written last is of the session that came back")
 }
+
+func TestASessionThatEndsWithItsConnectionDoesNotSurviveATakeover(t *testing.T) {
+	b := startOn(t, memory.New())
+	defer func() { require.NoError(t, b.Shutdown(context.Background())) }()
+	connectRaw(t, b, &packet.Connect{Version: packet.V311, ClientID: "one", CleanStart: true})
+	_, ack := connectRaw(t, b, &packet.Connect{Version: packet.V311, ClientID: "one"})
+	require.False(t, ack.SessionPresent, "[v3.1.1 MQTT-3.1.2-6]")
+	_, ack = connectRaw(t, b, &packet.Connect{Version: packet.V311, ClientID: "one"})
+	require.True(t, ack.SessionPresent, "the second one was kept")
+}
