@@ -45,9 +45,9 @@ type outbox struct {
 	done    []Message // decided about, to be released when the effects are done
 }
 
-// perform does the committed effects that are not done yet.
-func (x *Context) perform() {
-	hooked := hook.Load() != nil
+// perform does the committed effects that are not done yet; hooked says whether a
+// hook may fault between them, which its caller has to be ready for.
+func (x *Context) perform(hooked bool) {
 	for x.next < x.ready {
 		if hooked {
 			at(x.cell, Between, x.msg)

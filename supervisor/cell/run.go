@@ -140,10 +140,11 @@ func release(m Message) {
 }
 
 func (r *run) finishEffects() {
-	if hook.Load() != nil {
+	hooked := hook.Load() != nil
+	if hooked {
 		r.phase = inBetween // a fault may be injected: it is not the core's
 	}
-	r.x.perform()
+	r.x.perform(hooked)
 	r.phase = inCore
 }
 
