@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -101,6 +102,9 @@ func TestRecordsAreFullFromTheFirst(t *testing.T) {
 func TestKeyUpdate(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("needs openssl")
+		}
 		t.Skip("needs openssl")
 	}
 	a := newAuthority(t, "ca")
