@@ -13,15 +13,14 @@ import (
 
 // A field is one key of a section: a struct field with its tags. The tags are
 // yaml (name), min and max (bounds in the field's own text; of a list or map
-// its length, of a string its bytes), reload (may change at SIGHUP), optional
-// (an enum that may be empty) and only (listener kinds that have the key).
+// its length, of a string its bytes), reload (may change at SIGHUP) and
+// only (listener kinds that have the key).
 type field struct {
 	name     string
 	index    []int  // for reflect.Value.FieldByIndex, through inlined structs
 	owner    string // type and Go name of the field, the key of its comment
 	min, max string
 	reload   bool
-	optional bool
 	only     []string // nil: every kind
 }
 
@@ -40,13 +39,12 @@ func fieldsOf(t reflect.Type) []field {
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		f := field{
-			index:    sf.Index,
-			owner:    t.Name() + "." + sf.Name,
-			min:      sf.Tag.Get("min"),
-			max:      sf.Tag.Get("max"),
-			reload:   sf.Tag.Get("reload") == "yes",
-			optional: sf.Tag.Get("optional") == "yes",
-			only:     strings.Fields(sf.Tag.Get("only")),
+			index:  sf.Index,
+			owner:  t.Name() + "." + sf.Name,
+			min:    sf.Tag.Get("min"),
+			max:    sf.Tag.Get("max"),
+			reload: sf.Tag.Get("reload") == "yes",
+			only:   strings.Fields(sf.Tag.Get("only")),
 		}
 		if len(f.only) == 0 {
 			f.only = nil

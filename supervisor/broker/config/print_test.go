@@ -156,13 +156,13 @@ func drawValue(t *rapid.T, key string, f *field, typ reflect.Type) reflect.Value
 	v := reflect.New(typ).Elem()
 	limit := func(tag string, fallback int64) int64 {
 		l := reflect.New(typ).Elem()
-		if tag == "" || setText(l, tag, false) != nil {
+		if tag == "" || setText(l, tag) != nil {
 			return fallback
 		}
 		return l.Int()
 	}
 	samples := func(texts ...string) {
-		require.NoError(t, setText(v, rapid.SampledFrom(texts).Draw(t, key), true))
+		require.NoError(t, setText(v, rapid.SampledFrom(texts).Draw(t, key)))
 	}
 	switch {
 	case typ == reflect.TypeFor[Address]():

@@ -36,14 +36,14 @@ func setScalar(dst reflect.Value, f *field, v *value) error {
 		dst.Set(reflect.New(dst.Type().Elem()))
 		dst = dst.Elem()
 	}
-	if err := setText(dst, text, f.optional); err != nil {
+	if err := setText(dst, text); err != nil {
 		return err
 	}
 	return checkBounds(dst, f)
 }
 
 // setText parses text as the type of dst says.
-func setText(dst reflect.Value, text string, optional bool) error {
+func setText(dst reflect.Value, text string) error {
 	if dst.Type() == durationType {
 		n, err := parseDuration(text)
 		dst.SetInt(int64(n))
@@ -63,7 +63,7 @@ func setText(dst reflect.Value, text string, optional bool) error {
 		return u.UnmarshalText([]byte(text))
 	}
 	if dst.Type().Implements(enumType) {
-		return setEnum(dst, text, optional)
+		return setEnum(dst, text)
 	}
 	return setBasic(dst, text)
 }
@@ -99,9 +99,9 @@ func setBasic(dst reflect.Value, text string) error {
 	return nil
 }
 
-func setEnum(dst reflect.Value, text string, optional bool) error {
+func setEnum(dst reflect.Value, text string) error {
 	values := dst.Interface().(enum).Values()
-	if slices.Contains(values, text) || optional && text == "" {
+	if slices.Contains(values, text) {
 		dst.SetString(text)
 		return nil
 	}
@@ -125,7 +125,7 @@ func checkBounds(v reflect.Value, f *field) error {
 			return limit
 		}
 		limit := reflect.New(v.Type()).Elem()
-		if err := setText(limit, text, false); err != nil {
+		if err := setText(limit, text); err != nil {
 			panic("config: bound " + text + " of " + f.owner + ": " + err.Error())
 		}
 		size, _ := measure(limit)
