@@ -38,7 +38,7 @@ var ranks = [][]string{
 	{"protocol/packet", "protocol/topic"},
 	{"protocol/message"},
 	{"protocol/parser", "protocol/serializer"},
-	{"protocol/client", "protocol/conformance"},
+	{"protocol/client", "protocol/conformance", "protocol/dissect"},
 	{"supervisor/mailbox"},
 	{"supervisor/group"},
 	{"supervisor/cell"},
