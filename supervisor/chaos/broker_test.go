@@ -22,7 +22,7 @@ import (
 func TestTheBrokerKeepsTheContract(t *testing.T) {
 	b := brokertest.Start(t)
 	for seed := range uint64(3) {
-		requirePass(t, chaos.Run(t.Context(), dial(b), chaos.Plan{Seed: seed + 1, Durable: true, WillDelay: int(seed % 2)}))
+		requirePass(t, chaos.Run(t.Context(), dial(b), chaos.Plan{Seed: seed + 1, WillDelay: int(seed % 2)}))
 	}
 }
 
@@ -40,7 +40,7 @@ func TestTheBrokerKeepsTheContractWhileItsActorsCrash(t *testing.T) {
 			defer in.ClearAll()
 			_, err = in.Add(f)
 			require.NoError(t, err)
-			requirePass(t, chaos.Run(t.Context(), dial(b), chaos.Plan{Seed: 1, Durable: true}))
+			requirePass(t, chaos.Run(t.Context(), dial(b), chaos.Plan{Seed: 1}))
 			require.Positive(t, in.List()[0].Hits)
 		})
 	}
