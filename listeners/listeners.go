@@ -13,6 +13,10 @@ type (
 	Options = conn.Options
 	// Listener is a bound port.
 	Listener = conn.Listener
+	// Socket and Wire are the two ends of a connection on a loop that is stepped by
+	// hand.
+	Socket = conn.Socket
+	Wire   = conn.Wire
 	// ProxyMode says which PROXY header a listener demands.
 	ProxyMode = conn.ProxyMode
 )
@@ -27,3 +31,6 @@ const (
 
 // NewLoop makes a loop; Start starts it.
 func NewLoop(index int, opts *Options) (*Loop, error) { return conn.NewLoop(index, opts) }
+
+// NewManualLoop makes a loop that its owner steps.
+func NewManualLoop(index int, opts *Options) *Loop { return conn.NewManualLoop(index, opts) }

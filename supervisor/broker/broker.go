@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"runtime"
 	"runtime/debug"
@@ -43,7 +44,9 @@ type Broker struct {
 	log     zerolog.Logger
 	env     *cast.Env
 	pub     *session.Publisher
+	clock   group.Clock
 	loops   []*listeners.Loop
+	manual  bool // the loops are stepped by the owner, see Simulate
 	ports   []*port
 	local   *port // for Dial
 	root    *supervisor.Supervisor
@@ -83,7 +86,7 @@ func Start(cfg *config.Config, log zerolog.Logger) (*Broker, error) {
 // StartWith is Start with a store engine of the caller's, which the broker closes
 // when it stops; nil: the one that the configuration names.
 func StartWith(cfg *config.Config, log zerolog.Logger, engine store.Engine) (*Broker, error) {
-	b := &Broker{cfg: cfg, log: log, engine: engine, failed: make(chan error, 1), started: time.Now()}
+	b := &Broker{cfg: cfg, log: log, engine: engine, clock: group.Wall{}, failed: make(chan error, 1), started: time.Now()}
 	b.pool = group.NewPool(workers(cfg), cfg.Runtime.WorkerQueue)
 	g, err := newGates(cfg, b.pool)
 	if err != nil {
@@ -116,6 +119,14 @@ func workers(cfg *config.Config) int {
 	return 2 * runtime.GOMAXPROCS(0)
 }
 
+// maxCrashes is how many crashes a connection's actors may have; see intensity.
+func maxCrashes(cfg *config.Config) int {
+	if cfg.Chaos.Enabled {
+		return math.MaxInt
+	}
+	return cfg.Runtime.ActorMaxCrashes
+}
+
 // loopCount is how many event loops there are: one up to two cores, since
 // crossing from loop to loop is what costs at low rates; half the cores above.
 func loopCount(cfg *config.Config) int {
@@ -130,11 +141,11 @@ func (b *Broker) build() error {
 	cfg := b.cfg
 	b.env = cast.NewEnv(cfg.Node.Name, b.log, new(metrics.Metrics), limitsOf(cfg))
 	opts := &listeners.Options{Env: b.env, HandshakeTimeout: cfg.MQTT.HandshakeTimeout, WriteTimeout: cfg.MQTT.WriteTimeout,
-		ReadBuffer: int(cfg.Runtime.ReadBuffer), MaxCrashes: cfg.Runtime.ActorMaxCrashes, CrashWindow: cfg.Runtime.ActorCrashWindow,
-		Portable: cfg.Runtime.Engine == config.EngineGoroutine, TLS: tls.NewPool(1024, workers(cfg)), Clock: group.Wall{}, Log: b.log,
+		ReadBuffer: int(cfg.Runtime.ReadBuffer), MaxCrashes: maxCrashes(cfg), CrashWindow: cfg.Runtime.ActorCrashWindow,
+		Portable: cfg.Runtime.Engine == config.EngineGoroutine, TLS: tls.NewPool(1024, workers(cfg)), Clock: b.clock, Log: b.log,
 		Actors: b.actors}
 	for i := range loopCount(cfg) {
-		l, err := listeners.NewLoop(i, opts)
+		l, err := b.newLoop(i, opts)
 		if err != nil {
 			return fmt.Errorf("event loop: %w", err)
 		}
@@ -200,9 +211,15 @@ func (b *Broker) open() error {
 	return nil
 }
 
-// intensity is OTP's as emqttd set it for its managers.
-func intensity(s supervisor.Strategy, children ...supervisor.Child) supervisor.Options {
-	return supervisor.Options{Strategy: s, MaxRestarts: 10, Within: time.Hour, Children: children}
+// intensity is OTP's as emqttd set it for its managers; where faults may be
+// injected they are not counted, since a run has more of them than any service
+// would be allowed otherwise.
+func (b *Broker) intensity(s supervisor.Strategy, children ...supervisor.Child) supervisor.Options {
+	most := 10
+	if b.cfg.Chaos.Enabled {
+		most = math.MaxInt
+	}
+	return supervisor.Options{Strategy: s, MaxRestarts: most, Within: time.Hour, Children: children}
 }
 
 // tree is the boot list.
@@ -212,7 +229,7 @@ func (b *Broker) tree(g *group.Group) *supervisor.Supervisor {
 		for _, c := range cells {
 			children = append(children, supervisor.Child{Cell: c})
 		}
-		s := supervisor.New(name, g, intensity(supervisor.OneForOne, children...), b.log)
+		s := supervisor.New(name, g, b.intensity(supervisor.OneForOne, children...), b.log)
 		return supervisor.Child{Cell: s.Cell(), Supervisor: s}
 	}
 	children := []supervisor.Child{
@@ -234,7 +251,7 @@ func (b *Broker) tree(g *group.Group) *supervisor.Supervisor {
 		ports = append(ports, p.cell)
 	}
 	children = append(children, pool("esockd_sup", ports))
-	return supervisor.New("emqttd_sup", g, intensity(supervisor.OneForOne, children...), b.log)
+	return supervisor.New("emqttd_sup", g, b.intensity(supervisor.OneForOne, children...), b.log)
 }
 
 // actors gives a connection its actors; it runs on the connection's loop.

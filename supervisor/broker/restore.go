@@ -26,7 +26,7 @@ func (b *Broker) restore() error {
 	if err != nil {
 		return fmt.Errorf("store: retained messages: %w", err)
 	}
-	now := time.Now().UnixNano()
+	now := b.clock.Now()
 	n := 0
 	err = b.engine.Sessions(func(in store.Stored) bool {
 		l := b.loops[n%len(b.loops)]

@@ -73,15 +73,21 @@ type Loop struct {
 // NewLoop makes a loop and starts it. Its supervisor has to be started by the
 // caller, in the supervision tree.
 func NewLoop(index int, opts *Options) (*Loop, error) {
-	l := &Loop{opts: opts, index: index, shared: ws.NewShared(), read: make([]byte, opts.ReadBuffer),
-		conns: map[*Conn]struct{}{}, stopped: make(chan struct{})}
-	l.g = group.New("loop/"+string(rune('0'+index)), opts.Clock, func() { l.poll.wake() })
+	l := bare(index, opts)
+	l.read = make([]byte, opts.ReadBuffer)
 	var err error
 	if l.poll, err = newPoller(l, opts.Portable); err != nil {
 		return nil, err
 	}
-	l.sup = supervisor.New("client_sup/"+string(rune('0'+index)), l.g, supervisor.Options{Strategy: supervisor.SimpleOneForOne}, opts.Log)
 	return l, nil
+}
+
+// bare makes a loop that does not know how to wait.
+func bare(index int, opts *Options) *Loop {
+	l := &Loop{opts: opts, index: index, shared: ws.NewShared(), conns: map[*Conn]struct{}{}, stopped: make(chan struct{})}
+	l.g = group.New("loop/"+string(rune('0'+index)), opts.Clock, func() { l.poll.wake() })
+	l.sup = supervisor.New("client_sup/"+string(rune('0'+index)), l.g, supervisor.Options{Strategy: supervisor.SimpleOneForOne}, opts.Log)
+	return l
 }
 
 // Group is the group that the loop drives.

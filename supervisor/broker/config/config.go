@@ -47,6 +47,9 @@ type Config struct {
 
 	// Topics under $SYS.
 	Sys Sys `yaml:"sys"`
+
+	// Crash actors on purpose, to see that no client notices.
+	Chaos Chaos `yaml:"chaos"`
 }
 
 // Node names the broker.
@@ -141,6 +144,19 @@ type Sys struct {
 	// Publish Mosquitto's names ($SYS/broker/...) beside emqttd's
 	// ($SYS/brokers/NODE/...), for exporters that know those.
 	MosquittoNames bool `yaml:"mosquitto_names" reload:"yes"`
+}
+
+// Chaos lets faults be injected into the running broker.
+type Chaos struct {
+	// Allow faults: from the list below, the API and emqttd_ctl, for
+	// administrators only. While it is on, an alarm is raised, connections are not
+	// closed and services not given up for their crashes, and a fault may kill the
+	// process. Not for production.
+	Enabled bool `yaml:"enabled"`
+
+	// Faults that are armed from the start, one line each, such as
+	// "at=session/dispatch/decide do=panic when=every:100". Needs enabled.
+	Faults []string `yaml:"faults" max:"256"`
 }
 
 // Default returns the configuration of a broker that was given none: it

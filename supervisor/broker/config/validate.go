@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"emqttd/supervisor/chaos"
 )
 
 // Validate checks what no key can be judged by alone. Load has done it; it is
@@ -41,6 +43,7 @@ func (d *decoder) validate() {
 	c.checkAuth(say)
 	c.checkBan(say)
 	c.checkSys(say)
+	c.checkChaos(say)
 }
 
 func (c *Config) checkNode(say report) {
@@ -194,6 +197,21 @@ func (c *Config) checkBan(say report) {
 		}
 		if n != 1 {
 			say([]string{fmt.Sprintf("ban.entries[%d]", i), "ban.entries"}, "exactly one of client_id, username and ip is needed")
+		}
+	}
+}
+
+func (c *Config) checkChaos(say report) {
+	if len(c.Chaos.Faults) > 0 && !c.Chaos.Enabled {
+		say([]string{"chaos.faults", "chaos.enabled"}, "needs chaos.enabled: true")
+	}
+	for i, line := range c.Chaos.Faults {
+		f, err := chaos.Parse(line)
+		if err == nil {
+			err = f.Validate()
+		}
+		if err != nil {
+			say([]string{"chaos.faults"}, "fault %d: %v", i+1, err)
 		}
 	}
 }
