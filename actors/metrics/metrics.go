@@ -87,7 +87,16 @@ type Metrics struct {
 	Sessions                     Counter
 	Banned                       Counter
 	QueuedBytes                  Counter // waiting in sessions; a message counts once for each
+
+	Delivery Durations // from the arrival of a message to the out-buffer of a subscriber; a sample, see Sampled
+	Turn     Durations // of an event loop: from the first ready socket to the last write
 }
+
+// Sampled reports whether what happens in the turn that began at now is
+// measured: one turn in sixteen, since reading the clock for each delivery would
+// be the dearest part of it. The choice is by the time itself, so that it is the
+// same in a simulation that is played again.
+func Sampled(now int64) bool { return now>>10&15 == 0 }
 
 // Drops calls yield for every drop reason and its count.
 func (m *Metrics) Drops(yield func(string, int64) bool) {

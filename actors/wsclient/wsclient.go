@@ -208,6 +208,10 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 	for _, id := range msg.ReleaseBad {
 		b = c.pubrel(b, id, packet.PacketIDNotFound)
 	}
+	if len(msg.Deliveries) > 0 && !msg.Deliveries[0].Retain && metrics.Sampled(ctx.Now()) {
+		now := ctx.Group().Clock().Now() // the turn's own time stands still
+		c.env.Metrics.Delivery.Count(ctx, time.Duration(now-msg.Deliveries[0].Message.At))
+	}
 	count(ctx, messages[:], c.env.Metrics.MessagesSent[:])
 	ctx.Count(&c.env.Metrics.PacketsSent[packet.PUBLISH], int64(len(msg.Deliveries)))
 	ctx.Write(c.conn.Out, b)

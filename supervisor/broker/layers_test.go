@@ -61,7 +61,7 @@ var ranks = [][]string{
 	{"listeners/tls", "listeners/ws"},
 	{"listeners/internal/conn"},
 	{"listeners"},
-	{"listeners/tcp", "listeners/quic", "listeners/api", "listeners/dashboard"},
+	{"listeners/tcp", "listeners/quic", "listeners/api", "listeners/dashboard", "listeners/openmetrics"},
 	{"listeners/httpd"},
 	{"supervisor/broker/config"},
 	{"supervisor/broker"},

@@ -97,6 +97,7 @@ func (e *epoll) wait(next int64) {
 		return
 	}
 	e.loop.g.Tick()
+	e.loop.turn = e.loop.g.Now()
 	for i := range n {
 		e.handle(e.events[i])
 	}

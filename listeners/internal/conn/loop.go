@@ -60,6 +60,7 @@ type Loop struct {
 	free   [][]byte
 	conns  map[*Conn]struct{}
 	n      atomic.Int64
+	turn   int64 // when the first ready socket was taken up, since the last flush; 0: none was
 
 	mu    sync.Mutex
 	inbox []func() // what other threads want done on the loop
@@ -143,6 +144,7 @@ func (l *Loop) run() {
 		l.posted()
 		l.drain()
 		l.flush()
+		l.turned()
 		if l.stop.Load() {
 			break
 		}
@@ -154,6 +156,14 @@ func (l *Loop) run() {
 		l.g.Awake()
 	}
 	ended = true
+}
+
+// turned measures the turn that has come to its end, if it had sockets.
+func (l *Loop) turned() {
+	if l.turn != 0 {
+		l.opts.Env.Metrics.Turn.Observe(time.Duration(l.opts.Clock.Now() - l.turn))
+		l.turn = 0
+	}
 }
 
 // idle announces the wait; false: there is work already.

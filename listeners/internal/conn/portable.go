@@ -96,6 +96,9 @@ func (s *netSocket) reader() {
 
 // arrived runs on the loop.
 func (s *netSocket) arrived(b []byte) {
+	if s.loop.turn == 0 {
+		s.loop.turn = s.loop.g.Now()
+	}
 	if c := s.c; len(b) > 0 && c.layer != dead && c.layer != lingering {
 		c.input(b)
 		s.loop.drain()

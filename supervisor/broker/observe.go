@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"emqttd/actors/sys"
+	"emqttd/listeners/openmetrics"
+	"emqttd/supervisor/cell"
+)
+
+// Figures are what the broker holds at the moment. They may be read from any
+// goroutine.
+func (b *Broker) Figures() sys.Figures { return sys.FiguresOf(b.pub) }
+
+// Sources are what /metrics is made of.
+func (b *Broker) Sources() openmetrics.Sources {
+	return openmetrics.Sources{Node: b.env.Node, Version: Version(), Started: b.started, Metrics: b.env.Metrics,
+		Figures: b.Figures(), Kinds: b.kinds.all, Services: b.serviceCells, Listeners: b.listenerFigures}
+}
+
+// serviceCells calls yield for the actors that all connections share.
+func (b *Broker) serviceCells(yield func(*cell.Cell) bool) {
+	all := append([]*cell.Cell{b.env.Store, b.env.Retainer, b.env.Sys}, b.env.Router...)
+	for _, c := range append(all, b.env.SM...) {
+		if !yield(c) {
+			return
+		}
+	}
+}
+
+func (b *Broker) listenerFigures(yield func(openmetrics.Listener) bool) {
+	for _, p := range b.ports {
+		l := openmetrics.Listener{Name: p.core.Base.Name, Connections: p.core.Len(), Max: int64(p.named.MaxConnections)}
+		if !yield(l) {
+			return
+		}
+	}
+}
