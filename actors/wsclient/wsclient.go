@@ -214,6 +214,9 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 	}
 	count(ctx, messages[:], c.env.Metrics.MessagesSent[:])
 	ctx.Count(&c.env.Metrics.PacketsSent[packet.PUBLISH], int64(len(msg.Deliveries)))
+	if n := len(msg.Release) + len(msg.ReleaseBad); n > 0 {
+		ctx.Count(&c.env.Metrics.PacketsSent[packet.PUBREL], int64(n))
+	}
 	ctx.Write(c.conn.Out, b)
 }
 

@@ -43,9 +43,10 @@ var ranks = [][]string{
 	{"supervisor/group"},
 	{"supervisor/cell"},
 	{"supervisor"},
-	{"supervisor/chaos"},
+	{"supervisor/chaos", "supervisor/stagetest"},
 	{"actors/metrics"},
 	{"actors/cast"},
+	{"actors/cast/casttest"},
 	{"actors/hook"},
 	{"actors/access/acl", "actors/access/scram"},
 	{"actors/access/passwd"},
@@ -92,7 +93,7 @@ var mayRecover = []string{"supervisor/cell", "supervisor/group", "listeners/ws",
 
 // testPackages hold what several packages' tests share. Their code is test code,
 // and nothing else may import them.
-var testPackages = []string{"actors/store/storetest", "supervisor/broker/brokertest"}
+var testPackages = []string{"supervisor/stagetest", "actors/cast/casttest", "actors/store/storetest", "supervisor/broker/brokertest"}
 
 // topLevel is all that the top of the repository holds beside dotfiles.
 var topLevel = []string{"actors", "cmd", "go.mod", "go.sum", "listeners", "protocol", "README.md", "supervisor"}
