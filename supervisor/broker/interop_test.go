@@ -87,6 +87,7 @@ func TestMosquittosTools(t *testing.T) {
 					out, err := exec.CommandContext(ctx, sub, append(args[:len(args):len(args)], "-t", topic, "-C", "1", "-F", "%r %p")...).Output()
 					require.NoError(t, err)
 					require.Equal(t, "1 kept", strings.TrimSpace(string(out)))
+					eventually(t, "it leaves, too", func() bool { return b.Metrics().Subscriptions.Load() == 0 })
 				})
 			}
 		}
