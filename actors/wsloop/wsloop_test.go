@@ -133,9 +133,9 @@ func TestTheContinuationIsToldToPeople(t *testing.T) {
 	d := newDesk(t, stagetest.New(t))
 	whole := bytes.Join(seed(t, "connect_tcp.hex"), nil)
 	d.feed(whole[:12])
-	stage, buffered, want := wsloop.Continuation(&d.conn.Conn)
+	stage, buffered, wants := wsloop.Continuation(&d.conn.Conn)
 	require.NotEmpty(t, stage)
-	require.Equal(t, len(whole)-12, want, "%s, %d buffered", stage, buffered)
+	require.Equal(t, len(whole)-12, wants, "%s, %d buffered", stage, buffered)
 }
 
 func TestThePacketsOfOneChunkTravelTogetherAndInOrder(t *testing.T) {

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"emqttd/actors/cast"
+	"emqttd/actors/metrics"
+	"emqttd/actors/store"
+	"emqttd/protocol/packet"
+	"emqttd/supervisor/stagetest"
+)
+
+func filter(text string, qos packet.QoS) packet.Subscription {
+	return packet.Subscription{Filter: text, QoS: qos}
+}
+
+func TestDeliveriesWaitForTheWindowInTheirOrder(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(func(s *cast.StartSession) { s.ReceiveMaximum = 2 })
+	d.subscribe(e, filter("t", 1))
+	require.Equal(t, []string{"SUBACK [granted qos 1]"}, e.answered())
+	for i := range 4 {
+		d.publish(msg(1, "t", fmt.Sprint(i)))
+	}
+	d.publish(msg(0, "t", "behind"))
+	require.Equal(t, []string{"q1 #1 0", "q1 #2 1"}, e.sent())
+	d.ack(e, packet.PUBACK, 2)
+	require.Equal(t, []string{"q1 #3 2"}, e.sent(), "an acknowledgement out of turn frees a place all the same")
+	d.ack(e, packet.PUBACK, 1, 3)
+	require.Equal(t, []string{"q1 #4 3", "q0 #0 behind"}, e.sent())
+}
+
+func TestPacketIdentifiersGoRoundTheWholeRange(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(func(s *cast.StartSession) { s.ReceiveMaximum = 1 })
+	d.subscribe(e, filter("t", 1))
+	for want := range 5 {
+		d.publish(msg(1, "t", "x"))
+		require.Equal(t, []string{fmt.Sprintf("q1 #%d x", want+1)}, e.sent())
+		d.ack(e, packet.PUBACK, packet.ID(want+1))
+	}
+}
+
+// TestWhatIsInFlightIsSentAgainWithDup [v3.1.1 MQTT-4.4.0-1, v5 MQTT-4.4.0-1].
+func TestWhatIsInFlightIsSentAgainWithDup(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(kept)
+	d.subscribe(e, filter("t", 2))
+	d.publish(msg(1, "t", "one"))
+	d.publish(msg(2, "t", "two"))
+	d.publish(msg(2, "t", "three"))
+	require.Equal(t, []string{"q1 #1 one", "q2 #2 two", "q2 #3 three"}, e.sent())
+	d.ack(e, packet.PUBREC, 2)
+	require.Equal(t, []string{"PUBREL #2"}, e.sent())
+	d.detach(e, false)
+	d.publish(msg(1, "t", "offline"))
+	e = d.attach(kept)
+	require.ElementsMatch(t, []string{"q1 #1 one dup", "q2 #3 three dup", "PUBREL #2", "q1 #4 offline"}, e.sent())
+	d.ack(e, packet.PUBCOMP, 2)
+	d.ack(e, packet.PUBREC, 2)
+	require.Equal(t, []string{"PUBREL #2 unknown"}, e.sent()) // [v5 3.6.2.1]
+}
+
+func TestAQoS2MessageOfADurableSessionLeavesBehindItsCommit(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(kept)
+	d.subscribe(e, filter("t", 2))
+	d.engine.hold = true
+	d.publish(msg(2, "t", "x"))
+	require.Empty(t, e.sent(), "the mapping of the identifier is not durable yet")
+	d.sync()
+	require.Equal(t, []string{"q2 #1 x"}, e.sent())
+	d.ack(e, packet.PUBREC, 1)
+	require.Empty(t, e.sent(), "PUBREL promises that the message will not be sent again")
+	d.sync()
+	require.Equal(t, []string{"PUBREL #1"}, e.sent())
+}
+
+// TestAQoS2PublishIsDispatchedOnce [v5 MQTT-4.3.3-8 to -11]: whatever is
+// repeated, and never acknowledged from memory alone.
+func TestAQoS2PublishIsDispatchedOnce(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	witness := d.witness("t")
+	e := d.open(kept)
+	d.engine.hold = true
+	d.tell(&cast.Release{Epoch: e.epoch, ID: 7, Message: msg(2, "t", "x")})
+	d.tell(&cast.Release{Epoch: e.epoch, ID: 7, Message: msg(2, "t", "x")})
+	require.Equal(t, []string{"x"}, heard(witness))
+	require.Empty(t, e.answered(), "the repetition is answered behind the commit of the first")
+	d.sync()
+	require.Equal(t, []string{"PUBREC #7 0x00", "PUBREC #7 0x00"}, e.answered())
+	d.tell(&cast.Release{Epoch: e.epoch, ID: 7})
+	require.Empty(t, e.answered())
+	d.sync()
+	require.Equal(t, []string{"PUBCOMP #7 0x00"}, e.answered())
+	d.tell(&cast.Release{Epoch: e.epoch, ID: 7})
+	d.sync()
+	require.Equal(t, []string{"PUBCOMP #7 0x92"}, e.answered())
+	require.Empty(t, heard(witness))
+}
+
+func TestTooManyUnreleasedMessagesAreRefused(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	d.witness("t")
+	e := d.open(nil)
+	for id := packet.ID(1); id <= 4; id++ {
+		d.tell(&cast.Release{Epoch: e.epoch, ID: id, Message: msg(2, "t", "x")})
+	}
+	require.Equal(t, []string{"PUBREC #1 0x00", "PUBREC #2 0x00", "PUBREC #3 0x00", "PUBREC #4 0x97"}, e.answered())
+}
+
+func TestSubackWaitsForRouteAndStore(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(kept)
+	d.engine.hold = true
+	d.subscribe(e, filter("t", 1))
+	require.Empty(t, e.answered())
+	d.sync()
+	require.Equal(t, []string{"SUBACK [granted qos 1]"}, e.answered())
+}
+
+// TestRetainedAndLiveMessagesMeetAtTheSuback: none missing, none twice.
+func TestRetainedAndLiveMessagesMeetAtTheSuback(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	for i := range 5 {
+		d.publish(retained(1, fmt.Sprint("r/", i), fmt.Sprint("old", i)))
+	}
+	e := d.open(func(s *cast.StartSession) { s.ReceiveMaximum = 100 })
+	d.limits.MaxInflight = 100
+	d.subscribe(e, packet.Subscription{Filter: "r/+", QoS: 1})
+	d.publish(retained(1, "r/0", "new0"))
+	var got []string
+	for more := e.sent(); len(more) > 0; more = e.sent() {
+		got = append(got, more...)
+		for id := packet.ID(1); id < 20; id++ {
+			d.ack(e, packet.PUBACK, id)
+		}
+	}
+	var payloads []string
+	for _, line := range got { // the retained ones come in no particular order
+		_, text, _ := strings.Cut(line, " ")
+		_, text, _ = strings.Cut(text, " ")
+		payloads = append(payloads, text)
+	}
+	require.ElementsMatch(t, []string{"old0 retained", "old1 retained", "old2 retained", "old3 retained", "old4 retained", "new0"}, payloads)
+}
+
+func TestAFullQueueDropsItsOldest(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(kept)
+	d.subscribe(e, filter("t", 1))
+	d.detach(e, false)
+	for i := range 7 {
+		d.publish(msg(1, "t", fmt.Sprint(i)))
+	}
+	require.EqualValues(t, 2, d.env.Metrics.Dropped[metrics.DropQueueFull].Load())
+	e = d.attach(kept)
+	require.Equal(t, []string{"q1 #1 2", "q1 #2 3", "q1 #3 4", "q1 #4 5"}, e.sent())
+	d.ack(e, packet.PUBACK, 1)
+	require.Equal(t, []string{"q1 #5 6"}, e.sent())
+	require.Zero(t, d.env.Metrics.QueuedBytes.Load())
+}
+
+func TestAMessageThatExpiresInTheQueueIsNotSent(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(kept)
+	d.subscribe(e, filter("t", 1))
+	d.detach(e, false)
+	m := msg(1, "t", "short-lived")
+	m.Expiry = d.w.Clock.Now() + int64(time.Second)
+	d.publish(m)
+	d.publish(msg(1, "t", "stays"))
+	d.w.After(2 * time.Second)
+	e = d.attach(kept)
+	require.Equal(t, []string{"q1 #1 stays"}, e.sent())
+	require.EqualValues(t, 1, d.env.Metrics.Dropped[metrics.DropExpired].Load())
+}
+
+func TestAFullOutBufferHoldsDeliveriesBack(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(nil)
+	d.subscribe(e, filter("t", 0))
+	e.Pending.Store(d.limits.OutHigh)
+	d.publish(msg(0, "t", "1"))
+	d.publish(msg(0, "t", "2"))
+	require.Empty(t, e.sent())
+	require.Len(t, e.Controls, 1, "it is told once when the buffer is below its low mark")
+	require.Equal(t, cast.NotifyDrain, e.Controls[0].Op)
+	e.Pending.Store(0)
+	d.tell(&cast.Drained{})
+	require.Equal(t, []string{"q0 #0 1", "q0 #0 2"}, e.sent())
+}
+
+func TestATakeoverTellsTheOldConnectionAndIgnoresWhatItSaysLater(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	first := d.open(kept)
+	d.subscribe(first, filter("t", 1))
+	d.publish(msg(1, "t", "x"))
+	first.answered()
+	second := d.attach(kept)
+	require.Equal(t, []string{"kick 0x8e detached true"}, first.answered())
+	require.Equal(t, []string{"q1 #1 x dup"}, second.sent())
+	d.ack(first, packet.PUBACK, 1)
+	d.tell(&cast.Release{Epoch: first.epoch, ID: 1, Message: msg(2, "t", "late")})
+	d.subscribe(first, filter("late", 0))
+	d.detach(first, true)
+	require.Empty(t, first.answered())
+	require.Empty(t, second.sent(), "the late message was not dispatched")
+	d.ack(second, packet.PUBACK, 1)
+}
+
+// TestWill: one will per death, at its time.
+func TestWill(t *testing.T) {
+	for name, tt := range map[string]struct {
+		connect func(*cast.StartSession)
+		then    func(*desk, *end)
+		want    []string
+	}{
+		"a lost connection":                           {will("w", 0), func(d *desk, e *end) { d.detach(e, true) }, []string{"w"}},
+		"an orderly end":                              {will("w", 0), func(d *desk, e *end) { d.detach(e, false) }, nil},
+		"before the delay is over":                    {will("w", 10*time.Second), func(d *desk, e *end) { d.detach(e, true); d.w.After(9 * time.Second) }, nil},
+		"after the delay":                             {will("w", 10*time.Second), func(d *desk, e *end) { d.detach(e, true); d.w.After(10 * time.Second) }, []string{"w"}},
+		"a return before the delay is over":           {will("w", 10*time.Second), func(d *desk, e *end) { d.detach(e, true); d.attach(kept); d.w.After(time.Minute) }, nil},
+		"a takeover without delay":                    {will("w", 0), func(d *desk, e *end) { d.attach(kept) }, []string{"w"}},
+		"a takeover with delay":                       {will("w", 10*time.Second), func(d *desk, e *end) { d.attach(kept); d.w.After(time.Minute) }, nil},
+		"the session's end before the delay is over":  {func(s *cast.StartSession) { will("w", time.Hour)(s); s.Expiry = 5 }, expireNow, []string{"w"}},
+		"an operator's kick":                          {will("w", time.Hour), func(d *desk, e *end) { d.tell(&cast.Destroy{Reason: metrics.CloseKicked}) }, []string{"w"}},
+		"a session that ends with its connection":     {func(s *cast.StartSession) { will("w", 0)(s); s.Expiry = 0 }, func(d *desk, e *end) { d.detach(e, true); d.tell(&cast.Destroy{}) }, []string{"w"}},
+		"a second detach of a connection already off": {will("w", 0), func(d *desk, e *end) { d.detach(e, true); d.detach(e, true) }, []string{"w"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, stagetest.New(t))
+			witness := d.witness("will")
+			e := d.open(tt.connect)
+			tt.then(d, e)
+			require.Equal(t, tt.want, heard(witness))
+		})
+	}
+}
+
+// expireNow plays the session manager's part at the end of the expiry.
+func expireNow(d *desk, e *end) {
+	d.detach(e, true)
+	d.w.After(5 * time.Second)
+	for _, m := range d.sm.Take() {
+		x := m.(*cast.Expired)
+		require.Equal(d.t, d.s.Cell(), x.Session)
+		d.tell(&cast.Destroy{})
+	}
+}
+
+func TestAWillIsDeletedInTheBatchThatPublishesItOrBefore(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(will("w", 10*time.Second))
+	d.detach(e, true)
+	d.engine.ops = nil
+	d.w.After(10 * time.Second)
+	var records int
+	for _, op := range d.engine.ops {
+		if op.Kind == store.PutSession {
+			records++
+			require.Nil(t, op.Record.Will, "a restart does not publish it again")
+		}
+	}
+	require.Positive(t, records)
+}
+
+func TestASessionEndsWhenItsTimeIsOverAndNotBefore(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(func(s *cast.StartSession) { s.Expiry = 60 })
+	d.subscribe(e, filter("t", 1))
+	d.detach(e, false)
+	d.w.After(59 * time.Second)
+	require.Empty(t, d.sm.Take())
+	e = d.attach(func(s *cast.StartSession) { s.Expiry = 60 })
+	d.w.After(time.Hour)
+	require.Empty(t, d.sm.Take(), "connected sessions do not expire")
+	d.detach(e, false)
+	d.w.After(60 * time.Second)
+	require.Len(t, d.sm.Take(), 1)
+	d.tell(&cast.Destroy{})
+	require.True(t, d.s.Cell().Ended())
+	require.Zero(t, d.pub.Table.Subscriptions(), "no route stays behind")
+}
+
+func TestANewSessionHasNothingOfTheOld(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(nil) // ends with its connection
+	d.subscribe(e, filter("t", 1))
+	d.publish(msg(1, "t", "x"))
+	e.sent()
+	again, started := d.knock(nil)
+	require.NotNil(t, started)
+	require.False(t, started.Present)
+	d.tell(&cast.Ready{Epoch: again.epoch})
+	d.publish(msg(1, "t", "y"))
+	require.Empty(t, again.sent())
+}
+
+func TestConnackWaitsForTheSessionsRecord(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(kept)
+	d.detach(e, false)
+	d.engine.hold = true
+	e, started := d.knock(kept)
+	require.Nil(t, started)
+	d.sync()
+	require.Equal(t, []string{"started present true"}, e.answered())
+}
+
+func TestTooManySubscriptionsAreRefusedOneByOne(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(nil)
+	var all []packet.Subscription
+	for i := range 6 {
+		all = append(all, filter(fmt.Sprint("t/", i), 0))
+	}
+	d.subscribe(e, all...)
+	require.Equal(t, []string{"SUBACK [success success success success quota exceeded quota exceeded]"}, e.answered())
+}
+
+// TestACrashAtAnyStepIsSeenByNobody plays a session's life with a death of its
+// actor at every step.
+func TestACrashAtAnyStepIsSeenByNobody(t *testing.T) {
+	stagetest.AtEveryStep(t, "session", func(t *testing.T, w *stagetest.World) (out []string) {
+		d := newDesk(t, w)
+		witness := d.witness("will")
+		d.publish(retained(1, "t/r", "retained"))
+		e := d.open(will("w", time.Second))
+		d.subscribe(e, packet.Subscription{Filter: "t/+", QoS: 2})
+		for i := range 3 {
+			d.publish(msg(packet.QoS(i), "t/x", fmt.Sprint(i)))
+		}
+		d.ack(e, packet.PUBACK, 1)
+		d.ack(e, packet.PUBREC, 3)
+		d.tell(&cast.Release{Epoch: e.epoch, ID: 5, Message: msg(2, "t/y", "own")})
+		d.tell(&cast.Release{Epoch: e.epoch, ID: 5})
+		out = append(out, e.sent()...)
+		out = append(out, e.answered()...)
+		d.detach(e, true)
+		d.publish(msg(1, "t/x", "offline"))
+		d.w.After(time.Second)
+		e = d.attach(kept)
+		d.ack(e, packet.PUBCOMP, 3)
+		d.tell(&cast.Unsubscribe{Epoch: e.epoch, Packet: &packet.Unsubscribe{ID: 2, Filters: []string{"t/+", "u"}}})
+		d.publish(msg(1, "t/x", "nobody's"))
+		out = append(out, e.sent()...)
+		out = append(out, e.answered()...)
+		out = append(out, heard(witness)...)
+		d.tell(&cast.Destroy{Reason: metrics.CloseKicked})
+		out = append(out, e.answered()...)
+		return append(out, fmt.Sprint(d.s.Cell().Ended(), d.env.Metrics.QueuedBytes.Load(), d.pub.Table.Subscriptions()))
+	})
+}
