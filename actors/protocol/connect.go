@@ -278,7 +278,7 @@ func (st *stage) sessionStarted(msg *cast.SessionStarted) {
 	st.arrived()
 	st.x.Clear(st.connect.Timer())
 	st.x.Cast(&st.conn.Client, st.settled())
-	st.x.Cast(&st.conn.Client, &cast.Send{Version: s.version, Packets: []packet.Packet{ack}})
+	st.x.Cast(&st.conn.Client, cast.NewSend(s.version, ack))
 	st.x.Cast(s.session, &cast.Ready{Epoch: s.epoch})
 	if e := st.env.Log.Info(); e.Enabled() {
 		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", s.clientID).Stringer("peer", st.conn.Peer).

@@ -24,6 +24,7 @@ func (st *stage) poison(p *cell.Poison) {
 		st.shut(packet.ImplementationSpecificError, metrics.ClosePoison, "poison")
 		return
 	}
+	r.Rewind()
 	if c, ok := r.Current().(*packet.Connect); ok && st.s.phase == fresh {
 		st.s.request, st.s.version, st.s.clientID = c, c.Version, c.ClientID // it is answered with a CONNACK
 	}
@@ -34,5 +35,6 @@ func (st *stage) poison(p *cell.Poison) {
 	}
 	st.reject(pub, packet.ImplementationSpecificError)
 	st.x.Return(r)
+	r.Next()
 	st.x.Commit(r) // the last act: what follows it would be tried at the next packet
 }

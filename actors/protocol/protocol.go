@@ -134,15 +134,20 @@ type stage struct {
 	s   *state // the copy that the present part of the message changes
 
 	fanned  int          // deliveries that this message has caused
+	pubacks []packet.Ack // PUBACKs of this message, until Send has copied them
+	full    bool         // the store is, as this message has found it
+	asked   bool         // full is known
+
 	slab    message.Slab // memory for messages
-	pubacks []packet.Ack // memory for PUBACKs
+	topic   string       // of the last PUBLISH that passed checkTopic
+	topicOf *cast.Limits // that it passed
 }
 
 func (st *stage) edit() { st.s = slot.Edit(st.x, &st.state) }
 
 // Receive implements cell.Stage.
 func (st *stage) Receive(ctx *cell.Context) {
-	st.x, st.fanned = ctx, 0
+	st.x, st.fanned, st.asked, st.pubacks = ctx, 0, false, st.pubacks[:0]
 	st.edit()
 	switch msg := ctx.Message().(type) {
 	case *cast.Received:
@@ -179,29 +184,45 @@ func (st *stage) log() *zerolog.Logger {
 	return &l
 }
 
-// received takes the packets of one read one by one: {received, Packet}.
+// received takes the packets of one read one by one: {received, Packet}. The
+// first attempt decides about all of them before it commits: nothing of it has
+// happened when one crashes. The second commits each packet by itself, so that a
+// poisonous one takes none of those before it along.
 func (st *stage) received(r *cast.Received) {
+	single := st.x.Again()
+	r.Rewind()
 	for p := r.Current(); p != nil; p = r.Current() {
 		if st.waits(p) {
-			r.Own()
-			st.hold(r)
+			st.putOff(r)
 			return
 		}
 		if st.noRoom(p) {
 			st.breathe(roomRetry)
-			r.Own()
-			st.hold(r)
+			st.putOff(r)
 			return
 		}
 		if st.s.phase != closing && st.s.phase != leaving {
 			st.packet(p)
 		}
-		st.x.Commit(r)
-		st.edit()
+		r.Next()
+		if single {
+			st.x.Commit(r)
+			st.edit()
+		}
 		if st.fanned > st.env.Limits().DeliveriesPerTurn && r.Current() != nil {
 			st.breathe(0)
 		}
 	}
+}
+
+// putOff keeps the packets that were not decided about for later.
+func (st *stage) putOff(r *cast.Received) {
+	if r.Moved() {
+		st.x.Commit(r)
+		st.edit()
+	}
+	r.Own()
+	st.hold(r)
 }
 
 // breathe puts the rest of what was read off, to the next turn of the loop at
@@ -222,7 +243,13 @@ const roomRetry = 50 * time.Millisecond
 // and there is no way to say so to a client before 5.0.
 func (st *stage) noRoom(p packet.Packet) bool {
 	pub, ok := p.(*packet.Publish)
-	return ok && pub.QoS > packet.QoS0 && st.s.phase == connected && st.s.version < packet.V5 && st.pub.Full(st.env.Limits())
+	if !ok || pub.QoS == packet.QoS0 || st.s.phase != connected || st.s.version >= packet.V5 {
+		return false
+	}
+	if !st.asked { // once for a read: it is bounded, and so is what comes in too much
+		st.asked, st.full = true, st.pub.Full(st.env.Limits())
+	}
+	return st.full
 }
 
 // waits reports whether p, and what comes behind it, has to wait: for CONNECT,
@@ -316,7 +343,7 @@ func (st *stage) send(p packet.Packet) {
 		st.x.Join(s, p)
 		return
 	}
-	st.x.Cast(&st.conn.Client, &cast.Send{Version: st.s.version, Packets: []packet.Packet{p}})
+	st.x.Cast(&st.conn.Client, cast.NewSend(st.s.version, p))
 }
 
 // fault ends the connection because the peer breaks a rule: the table of

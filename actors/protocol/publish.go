@@ -29,34 +29,36 @@ func (st *stage) publish(p *packet.Publish) {
 		st.reject(p, packet.PacketIDInUse)
 		return
 	}
-	if !st.allowed(acl.Operation{Action: acl.Publish, Topic: string(p.Topic), QoS: p.QoS, Retain: p.Retain}) {
+	if !st.allowed(acl.Operation{Action: acl.Publish, Topic: st.topic, QoS: p.QoS, Retain: p.Retain}) {
 		st.denied(p)
 		return
 	}
 	st.limitRate(len(p.Topic) + len(p.Payload))
 	if p.QoS == packet.QoS2 {
 		st.flying.Put(st.x, p.ID, struct{}{})
-		st.x.Cast(st.s.session, &cast.Release{Epoch: st.s.epoch, ID: p.ID,
-			Message: st.slab.FromPublish(p, string(p.Topic), st.s.clientID, st.x.Now())})
+		st.x.Cast(st.s.session, &cast.Release{Epoch: st.s.epoch, ID: p.ID, Message: st.message(p)})
 		return
 	}
 	st.publish1(p)
+}
+
+// message is the message of a PUBLISH that was checked.
+func (st *stage) message(p *packet.Publish) *message.Message {
+	return st.slab.FromPublish(p, st.topic, st.s.clientID, st.x.Now())
 }
 
 // publish1 dispatches a QoS 0 or 1 message; PUBACK follows at once when nobody
 // needs it after a restart, else behind its commit.
 func (st *stage) publish1(p *packet.Publish) {
 	s := st.s
-	if n, ok := st.pub.Join(st.x, p, func(name string) *message.Message {
-		return st.slab.FromPublish(p, name, s.clientID, st.x.Now())
-	}); ok {
+	m := st.message(p)
+	if n, ok := st.pub.Join(st.x, m); ok {
 		st.fanned += n
 		if p.QoS == packet.QoS1 {
 			st.ack(0, p.ID, packet.Success)
 		}
 		return
 	}
-	m := st.slab.FromPublish(p, string(p.Topic), s.clientID, st.x.Now())
 	out := st.pub.Publish(st.x, m, session.Publishing{Reply: &st.conn.Protocol, Tag: s.token + 1, MayRefuse: s.version >= packet.V5})
 	st.fanned += out.Matched
 	if p.QoS == packet.QoS0 {
@@ -85,16 +87,10 @@ func (st *stage) ack(tag uint64, id packet.ID, code packet.ReasonCode) {
 	st.flushAcks()
 }
 
-// puback is a PUBACK in memory that it shares with its neighbours: there is one
-// for every QoS 1 message.
+// puback is a PUBACK in the memory of the decision: Send copies it.
 func (st *stage) puback(id packet.ID, code packet.ReasonCode) *packet.Ack {
-	if len(st.pubacks) == 0 {
-		st.pubacks = make([]packet.Ack, 32)
-	}
-	p := &st.pubacks[0]
-	st.pubacks = st.pubacks[1:]
-	*p = packet.Ack{Kind: packet.PUBACK, ID: id, Code: code}
-	return p
+	st.pubacks = append(st.pubacks, packet.Ack{Kind: packet.PUBACK, ID: id, Code: code})
+	return &st.pubacks[len(st.pubacks)-1]
 }
 
 func (st *stage) flushAcks() {
@@ -165,7 +161,7 @@ func (st *stage) checkPublish(p *packet.Publish) bool {
 		st.fault(f, metrics.CloseFault)
 		return false
 	}
-	if topic.ValidName(p.Topic, lim.Topics) != nil {
+	if !st.checkTopic(p.Topic, lim) {
 		st.fault(packet.FaultTopicName, metrics.CloseFault)
 		return false
 	}
@@ -190,6 +186,20 @@ func (st *stage) checkPublish(p *packet.Publish) bool {
 	case p.Properties.Has(packet.PropPayloadFormat) && p.Properties.PayloadFormat == 1 && !packet.ValidText(p.Payload):
 		return st.badPayload(p)
 	}
+	return true
+}
+
+// checkTopic holds a topic name to the rules and makes it st.topic. A publisher
+// that stays with one topic has it checked and copied once; its messages share the
+// string.
+func (st *stage) checkTopic(name []byte, lim *cast.Limits) bool {
+	if st.topic == string(name) && st.topicOf == lim {
+		return true
+	}
+	if topic.ValidName(name, lim.Topics) != nil {
+		return false
+	}
+	st.topic, st.topicOf = string(name), lim
 	return true
 }
 

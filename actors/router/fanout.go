@@ -157,8 +157,8 @@ func merged(subs []*cast.Subscription) *cast.Subscription {
 }
 
 // Same reports whether a message from the same publisher to topic can join.
-func (f *Fanout) Same(name []byte) bool {
-	return !f.fresh && f.topic == string(name) && len(f.refs) == 0 && f.version == f.table.version.Load()
+func (f *Fanout) Same(name string) bool {
+	return !f.fresh && f.topic == name && len(f.refs) == 0 && f.version == f.table.version.Load()
 }
 
 // Topic is the topic of the run.

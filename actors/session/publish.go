@@ -116,14 +116,14 @@ func (p *Publisher) room(lim *cast.Limits, m *message.Message) bool {
 // Join lets a message go with the run of messages that the decision has queued
 // last, if it is one of the same publisher to the same topic; it reports whether
 // it does, and to how many. One match and one delivery node then serve the run.
-func (p *Publisher) Join(ctx *cell.Context, pub *packet.Publish, make func(topic string) *message.Message) (int, bool) {
-	if pub.Retain || pub.Properties != nil {
+func (p *Publisher) Join(ctx *cell.Context, m *message.Message) (int, bool) {
+	if m.Retain {
 		return 0, false
 	}
 	f, ok := ctx.LastFan().(*router.Fanout)
-	if !ok || f.Durable || !f.Same(pub.Topic) {
+	if !ok || f.Durable || !f.Same(m.Topic) {
 		return 0, false
 	}
-	ctx.Join(f, make(f.Topic()))
+	ctx.Join(f, m)
 	return f.Targets(), true
 }

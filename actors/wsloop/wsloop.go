@@ -90,9 +90,10 @@ func (l *loop) data(ctx *cell.Context, d *cast.Data) {
 	if slot.See(ctx, &l.state).broken {
 		return
 	}
+	single := ctx.Again()
 	batch := batches.Get().(*cast.Received)
+	s := slot.Edit(ctx, &l.state)
 	for rest := d.Rest(); len(rest) > 0; {
-		s := slot.Edit(ctx, &l.state)
 		next, p, left, err := s.parser.Parse(rest, batch.Slab)
 		if err != nil {
 			s.broken = true
@@ -104,10 +105,11 @@ func (l *loop) data(ctx *cell.Context, d *cast.Data) {
 		if p != nil {
 			batch.Packets = append(batch.Packets, p)
 		}
-		if ctx.Again() {
+		if single {
 			l.pass(ctx, batch)
 			d.Step(len(rest) - len(left))
 			ctx.Commit(d)
+			s = slot.Edit(ctx, &l.state)
 			batch = batches.Get().(*cast.Received)
 		}
 		rest = left

@@ -25,9 +25,10 @@ type Context struct {
 	ready   int      // effects below are committed
 	next    int      // effects below are performed
 	lastFan int      // the newest fan-out among them, if it is one
-	bytes   []byte   // what Append effects append
-	slots   []any    // shadows by Slot
-	logs    []any    // redo logs of containers, by type
+	casts   [lastCasts]lastCast
+	bytes   []byte // what Append effects append
+	slots   []any  // shadows by Slot
+	logs    []any  // redo logs of containers, by type
 	joins   []join
 }
 
@@ -66,6 +67,7 @@ func (x *Context) Keep() { x.kept = true }
 // Cast sends m to another cell: gen_server:cast. A nil cell is one that is gone.
 func (x *Context) Cast(to *Cell, m Message) {
 	at(x.cell, Decide, x.msg)
+	x.noteCast(to)
 	x.effects = append(x.effects, effect{op: opPush, to: to, msg: m})
 }
 
@@ -158,14 +160,35 @@ func (x *Context) LastFan() Fanout {
 }
 
 // LastCast is the message that this message's decisions have queued last for
-// cell to, nil when there is none.
+// cell to, nil when there is none, or when casts to lastCasts other cells lie
+// between.
 func (x *Context) LastCast(to *Cell) Message {
-	for i := len(x.effects) - 1; i >= x.next; i-- {
-		if e := &x.effects[i]; e.op == opPush && e.to == to {
-			return e.msg
+	for i := range x.casts {
+		if c := &x.casts[i]; c.to == to && c.effect >= x.next && c.effect < len(x.effects) {
+			return x.effects[c.effect].msg
 		}
 	}
 	return nil
+}
+
+// lastCasts is how many targets LastCast knows: a batch may cast to thousands, and
+// to look for one among all their effects would cost the square of that.
+const lastCasts = 4
+
+// lastCast is where among the effects the newest cast to a cell stands.
+type lastCast struct {
+	to     *Cell
+	effect int
+}
+
+// noteCast remembers that the next effect is a cast to a cell.
+func (x *Context) noteCast(to *Cell) {
+	i := 0
+	for i < lastCasts-1 && x.casts[i].to != to {
+		i++
+	}
+	copy(x.casts[1:i+1], x.casts[:i]) // the newest first
+	x.casts[0] = lastCast{to, len(x.effects)}
 }
 
 // Arm sets t to fire at the given time, nanoseconds since the Unix epoch.
@@ -180,6 +203,10 @@ func (x *Context) Clear(t *group.Timer) {
 
 // Count adds n to a counter.
 func (x *Context) Count(c *atomic.Int64, n int64) {
+	if i := len(x.effects) - 1; i >= x.ready && x.effects[i].count == c {
+		x.effects[i].n += n
+		return
+	}
 	x.effects = append(x.effects, effect{op: opCount, count: c, n: n})
 }
 

@@ -136,6 +136,7 @@ func (x *Context) reset() {
 	clear(x.effects)
 	x.effects = x.effects[:0]
 	x.ready, x.next = 0, 0
+	x.casts = [lastCasts]lastCast{}
 	if cap(x.bytes) > maxScratch {
 		x.bytes = nil
 	}

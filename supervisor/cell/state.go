@@ -77,7 +77,6 @@ func (s *shadow[S]) apply() {
 	s.abort()
 }
 
-func (s *shadow[S]) abort() {
-	var zero S
-	s.cur, s.next = nil, zero
-}
+// abort leaves next as it is, until the group's next decision of the kind: to
+// clear a large state for every message would cost as much as to copy it.
+func (s *shadow[S]) abort() { s.cur = nil }
