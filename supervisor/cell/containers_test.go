@@ -17,8 +17,16 @@ import (
 type containersOf struct {
 	maps   [2]cell.Map[int, int]
 	queues [2]cell.Queue[int]
+	window [2]cell.Window[int]
+	ids    [2]cell.IDs
 	wantM  [2]map[int]int
 	wantQ  [2][]int
+	wantW  [2]map[uint16]int
+	wantI  [2]map[uint16]bool
+}
+
+func newContainers() *containersOf {
+	return &containersOf{wantM: [2]map[int]int{{}, {}}, wantW: [2]map[uint16]int{{}, {}}, wantI: [2]map[uint16]bool{{}, {}}}
 }
 
 // change does something to one of them, in both forms, and looks at the result
@@ -27,7 +35,7 @@ func (c *containersOf) change(t *rapid.T, ctx *cell.Context) {
 	i := rapid.IntRange(0, 1).Draw(t, "which")
 	m, q := &c.maps[i], &c.queues[i]
 	k := rapid.IntRange(0, 40).Draw(t, "key")
-	switch rapid.IntRange(0, 5).Draw(t, "what") {
+	switch rapid.IntRange(0, 10).Draw(t, "what") {
 	case 0, 1:
 		v := rapid.Int().Draw(t, "value")
 		m.Put(ctx, k, v)
@@ -43,6 +51,8 @@ func (c *containersOf) change(t *rapid.T, ctx *cell.Context) {
 			q.Pop(ctx)
 			c.wantQ[i] = c.wantQ[i][1:]
 		}
+	case 6, 7, 8, 9, 10:
+		c.changeIDs(t, ctx, i)
 	}
 	v, ok := m.Get(ctx, k)
 	want, there := c.wantM[i][k]
@@ -57,12 +67,51 @@ func (c *containersOf) change(t *rapid.T, ctx *cell.Context) {
 	}
 }
 
+// changeIDs is change for the containers with identifiers: few, that collide in
+// small rings and pages and in large ones.
+func (c *containersOf) changeIDs(t *rapid.T, ctx *cell.Context, i int) {
+	w, ids := &c.window[i], &c.ids[i]
+	id := uint16(rapid.IntRange(0, 7).Draw(t, "low") + rapid.SampledFrom([]int{0, 8, 256, 4096, 65528}).Draw(t, "high"))
+	switch rapid.IntRange(0, 4).Draw(t, "what") {
+	case 0:
+		v := rapid.Int().Draw(t, "value")
+		w.Put(ctx, id, v)
+		c.wantW[i][id] = v
+	case 1:
+		w.Delete(ctx, id)
+		delete(c.wantW[i], id)
+	case 2:
+		next := w.Next(ctx, id)
+		require.NotZero(t, next)
+		require.NotContains(t, c.wantW[i], next)
+		w.Put(ctx, next, 1)
+		c.wantW[i][next] = 1
+	case 3:
+		ids.Add(ctx, id)
+		c.wantI[i][id] = true
+	case 4:
+		ids.Remove(ctx, id)
+		delete(c.wantI[i], id)
+	}
+	v, ok := w.Get(ctx, id)
+	want, there := c.wantW[i][id]
+	require.Equal(t, there, ok)
+	require.Equal(t, want, v)
+	require.Equal(t, len(c.wantW[i]), w.Seen(ctx))
+	require.Equal(t, c.wantI[i][id], ids.Has(ctx, id))
+	require.Equal(t, len(c.wantI[i]), ids.Seen(ctx))
+}
+
 func (c *containersOf) committed(t require.TestingT) {
 	for i := range c.maps {
 		require.Equal(t, c.wantM[i], maps.Collect(c.maps[i].All))
 		require.Equal(t, len(c.wantM[i]), c.maps[i].Len())
 		require.Equal(t, append([]int{}, c.wantQ[i]...), append([]int{}, slices.Collect(c.queues[i].All)...))
 		require.Equal(t, len(c.wantQ[i]), c.queues[i].Size())
+		require.Equal(t, c.wantW[i], maps.Collect(c.window[i].All))
+		require.Equal(t, len(c.wantW[i]), c.window[i].Len())
+		require.Equal(t, slices.Sorted(maps.Keys(c.wantI[i])), slices.Collect(c.ids[i].All))
+		require.Equal(t, len(c.wantI[i]), c.ids[i].Len())
 	}
 }
 
@@ -71,14 +120,18 @@ func (c *containersOf) committed(t require.TestingT) {
 func TestADecisionSeesItsOwnChangesAndACrashLeavesNone(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)
-		c := &containersOf{wantM: [2]map[int]int{{}, {}}}
+		c := newContainers()
 		to := w.start(cell.New(kindOf("k", func(ctx *cell.Context) {
 			if m, ok := ctx.Message().(*text); ok && m.s == "crash" && !ctx.Again() {
 				for i := range 2 {
 					for n := range 40 {
 						c.maps[i].Put(ctx, n, -n)
 						c.queues[i].Push(ctx, -n)
+						c.window[i].Put(ctx, c.window[i].Next(ctx, uint16(n)), -n)
+						c.ids[i].Add(ctx, uint16(n*300))
 					}
+					c.window[i].Delete(ctx, 3)
+					c.ids[i].Remove(ctx, 3)
 					c.maps[i].Delete(ctx, 3)
 					c.queues[i].Pop(ctx)
 				}
@@ -123,4 +176,46 @@ func TestAnElementThatIsPoppedIsNotKept(t *testing.T) {
 		w.drain()
 	}
 	require.Equal(t, []int{n - 1, n}, slices.Collect(q.All))
+}
+
+// TestAFullWindowStillFindsTheLastFreeIdentifier: the range is used to its end.
+func TestAFullWindowStillFindsTheLastFreeIdentifier(t *testing.T) {
+	w := newWorld(t)
+	var flights cell.Window[int]
+	last := uint16(0)
+	to := w.start(cell.New(kindOf("k", func(ctx *cell.Context) {
+		for range 1<<16 - 1 {
+			last = flights.Next(ctx, last)
+			flights.Put(ctx, last, int(last))
+		}
+		flights.Delete(ctx, 4711)
+		last = flights.Next(ctx, 1)
+	}), "k", w.g, nil))
+	to.Push(&text{})
+	w.drain()
+	require.Equal(t, uint16(4711), last)
+	require.Equal(t, 1<<16-2, flights.Len())
+}
+
+func TestAnEmptySetOfIdentifiersKeepsOnePage(t *testing.T) {
+	w := newWorld(t)
+	var ids cell.IDs
+	to := w.start(cell.New(kindOf("k", func(ctx *cell.Context) {
+		for id := range 1 << 16 {
+			if ctx.Message().(*text).s == "fill" {
+				ids.Add(ctx, uint16(id))
+			} else {
+				ids.Remove(ctx, uint16(id))
+			}
+		}
+	}), "k", w.g, nil))
+	for _, tt := range []struct {
+		do        string
+		len, held int
+	}{{"fill", 1 << 16, 32}, {"empty", 0, 1}} {
+		to.Push(&text{s: tt.do})
+		w.drain()
+		require.Equal(t, tt.len, ids.Len())
+		require.Equal(t, tt.held, ids.Pages())
+	}
 }
