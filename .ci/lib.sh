@@ -116,12 +116,14 @@ tools() {
 	command -v openssl >/dev/null || want+=(openssl)
 	command -v mosquitto_pub >/dev/null || want+=(mosquitto-clients)
 	command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || want+=(mosquitto)
+	command -v chromium >/dev/null || want+=(chromium) # the page's tests
+	command -v node >/dev/null || want+=(nodejs npm)   # MQTT.js; the page's sources
 	if ((${#want[@]} > 0)) && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 		twice install "${want[@]}" || true
 	fi
 	case ":$PATH:" in *:/usr/sbin:*) ;; *) PATH=$PATH:/usr/sbin ;; esac # mosquitto's place
 	local tool
-	for tool in gcc openssl mosquitto mosquitto_pub; do
+	for tool in gcc openssl mosquitto mosquitto_pub chromium node; do
 		command -v "$tool" >/dev/null || missing+=("$tool")
 	done
 	if ((${#missing[@]} > 0)); then note="without ${missing[*]}"; fi
@@ -132,7 +134,7 @@ tools() {
 install() {
 	local quiet=(env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq -o Acquire::http::Timeout=30 -o DPkg::Lock::Timeout=60 -o Dpkg::Use-Pty=0)
 	bounded 90 "$logs/apt" "${quiet[@]}" update || true # yesterday's lists may do
-	bounded 180 "$logs/apt" "${quiet[@]}" install -y --no-install-recommends "$@"
+	bounded 300 "$logs/apt" "${quiet[@]}" install -y --no-install-recommends "$@"
 }
 
 modules() { twice bounded 300 "$logs/modules" go mod download; }

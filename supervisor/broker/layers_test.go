@@ -66,7 +66,7 @@ var ranks = [][]string{
 	{"listeners/httpd"},
 	{"supervisor/broker/config"},
 	{"supervisor/broker"},
-	{"supervisor/broker/brokertest"},
+	{"supervisor/broker/brokertest", "listeners/dashboard/browsertest"},
 	{"cmd/emqtt/internal/*"},
 	{"cmd", "cmd/*"},
 }
@@ -93,7 +93,7 @@ var mayRecover = []string{"supervisor/cell", "supervisor/group", "listeners/ws",
 
 // testPackages hold what several packages' tests share. Their code is test code,
 // and nothing else may import them.
-var testPackages = []string{"supervisor/stagetest", "actors/cast/casttest", "actors/store/storetest", "supervisor/broker/brokertest"}
+var testPackages = []string{"supervisor/stagetest", "actors/cast/casttest", "actors/store/storetest", "listeners/dashboard/browsertest", "supervisor/broker/brokertest"}
 
 // topLevel is all that the top of the repository holds beside dotfiles.
 var topLevel = []string{"actors", "cmd", "go.mod", "go.sum", "listeners", "protocol", "README.md", "supervisor"}
