@@ -44,6 +44,8 @@ type Conn struct {
 	Out     cell.Sink     // the out-buffer: the client actor appends
 	Control cell.Acceptor // takes *Control
 
+	BytesIn, BytesOut int64 // since the connection was opened; only on its loop
+
 	LastRead atomic.Int64 // when the loop last read bytes, nanoseconds since the Unix epoch
 	Pending  atomic.Int64 // bytes in the out-buffer
 	Unread   atomic.Bool  // the loop does not read at present

@@ -72,13 +72,15 @@ type Env struct {
 	Store      *cell.Cell
 	Sys        *cell.Cell
 	SessionSup []*cell.Cell // session supervisors, by session serial
+	// Directory is told of clients and sessions that come and go.
+	Directory cell.Acceptor
 
 	seed maphash.Seed
 }
 
 // NewEnv makes an environment without services.
 func NewEnv(node string, log zerolog.Logger, m *metrics.Metrics, l *Limits) *Env {
-	e := &Env{Node: node, Log: log, Metrics: m, seed: maphash.MakeSeed()}
+	e := &Env{Node: node, Log: log, Metrics: m, Directory: nowhere{}, seed: maphash.MakeSeed()}
 	e.limits.Store(l)
 	return e
 }

@@ -497,11 +497,18 @@ func (st *stage) arrived() {
 	p := st.s.request
 	st.x.Cast(st.env.Sys, &cast.ClientConnected{ClientID: st.s.clientID, Username: p.Username, HasUsername: p.HasUsername,
 		Peer: st.conn.Peer, Version: p.Version, CleanStart: p.CleanStart, At: st.x.Now()})
+	c := &cast.Client{ClientID: st.s.clientID, Username: st.s.user, Peer: st.conn.Peer, Version: p.Version, CleanStart: p.CleanStart,
+		KeepAlive: st.s.keepAlive, Expiry: st.s.expiry, ConnectedAt: st.x.Now(), Epoch: st.s.epoch, Conn: st.conn, Session: st.s.session}
+	if c.Username == "" {
+		c.Username = p.Username
+	}
+	st.x.Submit(st.env.Directory, c)
 }
 
 func (st *stage) departed(reason metrics.Close) {
 	st.x.Count(&st.env.Metrics.Connected, -1)
 	st.x.Cast(st.env.Sys, &cast.ClientDisconnected{ClientID: st.s.clientID, Reason: reason, At: st.x.Now()})
+	st.x.Submit(st.env.Directory, &cast.ClientGone{ClientID: st.s.clientID, Conn: st.conn, At: st.x.Now(), Reason: reason.String()})
 }
 
 // disconnect is the client's DISCONNECT: 0x00 takes the will away

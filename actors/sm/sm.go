@@ -112,8 +112,10 @@ func (m *manager) start(ctx *cell.Context, msg *cast.StartSession) {
 		return
 	}
 	if !had {
-		s := session.New(m.sessions, m.pub, msg.ClientID, m.numbers.Add(1), msg.Conn)
+		number := m.numbers.Add(1)
+		s := session.New(m.sessions, m.pub, msg.ClientID, number, msg.Conn)
 		o = owner{session: s.Cell()}
+		ctx.Submit(m.env.Directory, &cast.SessionOpened{ClientID: msg.ClientID, Number: number, CreatedAt: ctx.Now(), Session: o.session})
 		ctx.Cast(m.env.SessionSup[msg.Conn.LoopIndex], supervisor.Start(o.session))
 		ctx.Count(&m.env.Metrics.Sessions, 1)
 	}
@@ -129,13 +131,19 @@ func (m *manager) expired(ctx *cell.Context, msg *cast.Expired) {
 	if !ok || o.session != msg.Session || o.epoch != msg.Epoch {
 		return
 	}
-	m.table.Delete(ctx, msg.ClientID)
+	m.forget(ctx, msg.ClientID, o)
 	ctx.Cast(o.session, &cast.Destroy{Reason: metrics.CloseNormal})
 }
 
 func (m *manager) kick(ctx *cell.Context, clientID string) {
 	if o, ok := m.table.Get(ctx, clientID); ok {
-		m.table.Delete(ctx, clientID)
+		m.forget(ctx, clientID, o)
 		ctx.Cast(o.session, &cast.Destroy{Reason: metrics.CloseKicked})
 	}
+}
+
+// forget takes a session out of the table and the directory.
+func (m *manager) forget(ctx *cell.Context, clientID string, o owner) {
+	m.table.Delete(ctx, clientID)
+	ctx.Submit(m.env.Directory, &cast.SessionEnded{ClientID: clientID, Session: o.session})
 }

@@ -16,6 +16,7 @@
 package wsclient
 
 import (
+	"sync/atomic"
 	"time"
 
 	"emqttd/actors/cast"
@@ -33,6 +34,8 @@ type Memory struct {
 	state     state
 	aliases   cell.Map[string, uint16] // broker -> client [v5 3.3.2.3.4]; len <= aliasMax
 	keepAlive cell.TimerFired
+
+	packetsOut, messagesOut atomic.Int64 // counted as the metrics are
 }
 
 type state struct {
@@ -43,6 +46,8 @@ type state struct {
 	clientID  string
 	session   *cell.Cell
 	heard     int64 // when the last whole packet came
+	packets   int64 // received
+	messages  int64 // of them, PUBLISHes
 	closing   bool  // a Shutdown was performed: nothing more is written
 }
 
@@ -115,7 +120,10 @@ func (c *client) received(ctx *cell.Context, r *cast.Received) {
 	}
 	count(ctx, packets[:], c.env.Metrics.PacketsReceived[:])
 	count(ctx, messages[:], c.env.Metrics.MessagesReceived[:])
-	slot.Edit(ctx, &c.state).heard = ctx.Now()
+	s := slot.Edit(ctx, &c.state)
+	s.heard = ctx.Now()
+	s.packets += int64(len(r.Packets))
+	s.messages += packets[packet.PUBLISH]
 	ctx.Keep()
 	ctx.Cast(&c.conn.Protocol, r)
 }
@@ -171,6 +179,7 @@ func (c *client) send(ctx *cell.Context, v packet.Version, packets []packet.Pack
 		sent[p.Type()]++
 	}
 	count(ctx, sent[:], c.env.Metrics.PacketsSent[:])
+	ctx.Count(&c.packetsOut, int64(len(packets)))
 	ctx.Write(c.conn.Out, b)
 }
 
@@ -213,10 +222,13 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 		c.env.Metrics.Delivery.Count(ctx, time.Duration(now-msg.Deliveries[0].Message.At))
 	}
 	count(ctx, messages[:], c.env.Metrics.MessagesSent[:])
-	ctx.Count(&c.env.Metrics.PacketsSent[packet.PUBLISH], int64(len(msg.Deliveries)))
-	if n := len(msg.Release) + len(msg.ReleaseBad); n > 0 {
-		ctx.Count(&c.env.Metrics.PacketsSent[packet.PUBREL], int64(n))
+	n, releases := int64(len(msg.Deliveries)), int64(len(msg.Release)+len(msg.ReleaseBad))
+	ctx.Count(&c.env.Metrics.PacketsSent[packet.PUBLISH], n)
+	if releases > 0 {
+		ctx.Count(&c.env.Metrics.PacketsSent[packet.PUBREL], releases)
 	}
+	ctx.Count(&c.messagesOut, n)
+	ctx.Count(&c.packetsOut, n+releases)
 	ctx.Write(c.conn.Out, b)
 }
 

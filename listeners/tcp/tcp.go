@@ -67,6 +67,9 @@ func NewGate(core *conn.Listener, r *Rules) *Gate {
 // Listener is the core's part of the listener.
 func (g *Gate) Listener() *conn.Listener { return g.core }
 
+// Rules are the rules in force.
+func (g *Gate) Rules() *Rules { return g.rules.Load() }
+
 // SetRules replaces the rules; connections that are in stay.
 func (g *Gate) SetRules(r *Rules) { g.rules.Store(r) }
 

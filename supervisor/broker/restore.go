@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"emqttd/actors/cast"
 	"emqttd/actors/session"
 	"emqttd/actors/store"
 	"emqttd/protocol/message"
@@ -32,6 +33,7 @@ func (b *Broker) restore() error {
 		l := b.loops[n%len(b.loops)]
 		s := session.Restore(b.kinds.session, b.pub, in, l.Group(), now, willGrace)
 		b.sms[0].Load(in.Record.ClientID, s.Cell(), in.Record.Epoch)
+		b.directory.Accept(&cast.SessionOpened{ClientID: in.Record.ClientID, Number: in.Session, CreatedAt: now, Session: s.Cell()})
 		b.env.SessionSup[l.Index()].Push(supervisor.Start(s.Cell()))
 		b.env.Metrics.Sessions.Add(1)
 		b.numbers.Store(max(b.numbers.Load(), in.Session))

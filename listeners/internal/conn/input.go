@@ -71,6 +71,7 @@ func (c *Conn) input(b []byte) {
 	l := c.loop
 	l.opts.Env.Metrics.BytesReceived.Add(int64(len(b)))
 	c.base.LastRead.Store(l.g.Now())
+	c.base.BytesIn += int64(len(b))
 	if c.layer == inProxy {
 		b = c.proxy(b)
 	}

@@ -58,6 +58,9 @@ type listening interface {
 // Len is the number of open connections.
 func (ln *Listener) Len() int64 { return ln.n.Load() }
 
+// Accepted is the number of connections that were let in since the start.
+func (ln *Listener) Accepted() uint64 { return ln.serial.Load() }
+
 // Addr is the bound address.
 func (ln *Listener) Addr() net.Addr { return ln.sock.addr() }
 

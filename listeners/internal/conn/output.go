@@ -81,6 +81,7 @@ func (c *Conn) write() {
 		n, err := c.sock.write(c.out[c.off:])
 		c.loop.opts.Env.Metrics.BytesSent.Add(int64(n))
 		c.off += n
+		c.base.BytesOut += int64(n)
 		if err != nil {
 			c.end(metrics.ClosePeer, err)
 			return

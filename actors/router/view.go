@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package router
+
+import (
+	"math"
+
+	"emqttd/actors/cast"
+)
+
+// Route is one filter of the table, for administration.
+type Route struct {
+	Filter      string // of shared subscriptions, the inner one
+	Subscribers int    // without groups
+	Groups      []Group
+}
+
+// Group is a shared subscription of a Route.
+type Group struct {
+	Name    string
+	Members int
+}
+
+// Routes calls yield for every filter, in no order that a reader would
+// recognise, until it returns false. Like a match it takes no lock; what changes
+// meanwhile is seen or not.
+func (t *Table) Routes(yield func(Route) bool) {
+	t.trie.Walk("", math.MaxInt, func(filter string, e *entry) bool {
+		r := Route{Filter: filter}
+		e.plain.Load().each(func(*cast.Subscription) { r.Subscribers++ })
+		if groups := e.groups.Load(); groups != nil {
+			for _, g := range *groups {
+				r.Groups = append(r.Groups, Group{g.name, len(g.members)})
+			}
+		}
+		return yield(r)
+	})
+}
+
+// All calls yield for every subscription, as Routes does. The group is "" for one
+// that is not shared.
+func (t *Table) All(yield func(group string, s *cast.Subscription) bool) {
+	t.trie.Walk("", math.MaxInt, func(_ string, e *entry) bool {
+		more := true
+		e.plain.Load().each(func(s *cast.Subscription) { more = more && yield("", s) })
+		if groups := e.groups.Load(); groups != nil && more {
+			for _, g := range *groups {
+				for _, s := range g.members {
+					if !yield(g.name, s) {
+						return false
+					}
+				}
+			}
+		}
+		return more
+	})
+}
+
+// Subscribers is the number of subscriptions whose filter is this text, groups
+// included.
+func (t *Table) Subscribers(filter string) (n int) {
+	e := t.trie.Get(filter)
+	if e == nil {
+		return 0
+	}
+	e.plain.Load().each(func(*cast.Subscription) { n++ })
+	if groups := e.groups.Load(); groups != nil {
+		for _, g := range *groups {
+			n += len(g.members)
+		}
+	}
+	return n
+}
