@@ -24,6 +24,9 @@ type Config struct {
 	// is a further listener. An empty bind turns a listener off.
 	Listeners Listeners `yaml:"listeners"`
 
+	// Where people and programs look after the broker: the page, REST, metrics.
+	Dashboard Dashboard `yaml:"dashboard"`
+
 	// What a client may send and what it is offered.
 	MQTT MQTT `yaml:"mqtt"`
 
@@ -174,6 +177,7 @@ func Default() *Config {
 		},
 		Log:       Log{Level: LogInfo, Format: LogConsole, HexBytes: 64},
 		Listeners: defaultListeners(),
+		Dashboard: defaultDashboard(),
 		MQTT:      defaultMQTT(),
 		Session:   defaultSession(),
 		Retained:  Retained{MaxCount: 100_000, MaxPayload: MiB, Batch: 1000},

@@ -32,6 +32,10 @@ func (c *Config) CheckFiles(o *Origins) error {
 			check(key+"ca_file", authorities(l.TLS.CAFile))
 		}
 	}
+	if d := &c.Dashboard; !d.Bind.Off() && d.TLS() {
+		_, err := tls.LoadX509KeyPair(d.CertFile, d.KeyFile)
+		check("dashboard.cert_file", err)
+	}
 	for i, link := range c.Auth.Chain {
 		if link.Path != "" {
 			check(fmt.Sprintf("auth.chain[%d].path", i), readable(link.Path))

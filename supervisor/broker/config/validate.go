@@ -39,6 +39,7 @@ func (d *decoder) validate() {
 		checkWebSocket(l, say)
 	}
 	c.checkBinds(say)
+	c.checkDashboard(say)
 	c.checkMQTT(say)
 	c.checkAuth(say)
 	c.checkBan(say)
