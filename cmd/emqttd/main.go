@@ -106,7 +106,7 @@ func (f *flags) do(stdout, stderr io.Writer) int {
 	case f.health:
 		return health(cfg, stdout, stderr)
 	}
-	return f.serve(cfg, stderr)
+	return f.serve(cfg, origins, stderr)
 }
 
 // health asks the status pages in turn.
@@ -145,7 +145,7 @@ func logger(cfg *config.Config, stderr io.Writer) zerolog.Logger {
 	return zerolog.New(out).Level(level).With().Timestamp().Str("node", cfg.Node.Name).Logger()
 }
 
-func (f *flags) serve(cfg *config.Config, stderr io.Writer) int {
+func (f *flags) serve(cfg *config.Config, origins *config.Origins, stderr io.Writer) int {
 	log := logger(cfg, stderr)
 	tuneMemory(int64(cfg.Runtime.GoMemLimit))
 	signals := make(chan os.Signal, 4)
@@ -156,6 +156,7 @@ func (f *flags) serve(cfg *config.Config, stderr io.Writer) int {
 		log.Error().Err(err).Msg("start failed")
 		return 1
 	}
+	b.UseOrigins(origins)
 	log.Info().Str("version", broker.Version()).Msg("emqttd is running")
 	notify(log, daemon.SdNotifyReady)
 	for {
@@ -199,12 +200,13 @@ func (f *flags) stop(b *broker.Broker, cfg *config.Config, log zerolog.Logger) i
 func (f *flags) reload(b *broker.Broker, log zerolog.Logger) {
 	notify(log, daemon.SdNotifyReloading)
 	defer notify(log, daemon.SdNotifyReady)
-	cfg, _, err := f.load()
+	cfg, origins, err := f.load()
 	if err != nil {
 		log.Error().Err(err).Msg("reload: configuration is wrong, the old one stays")
 		return
 	}
 	restart, err := b.Reload(cfg)
+	b.UseOrigins(origins)
 	if err != nil {
 		log.Error().Err(err).Msg("reload")
 	}

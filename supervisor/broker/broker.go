@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"emqttd/actors/cast"
+	"emqttd/actors/cm"
 	"emqttd/actors/metrics"
 	"emqttd/actors/protocol"
 	"emqttd/actors/retainer"
@@ -30,6 +31,7 @@ import (
 	"emqttd/actors/wsclient"
 	"emqttd/actors/wsloop"
 	"emqttd/listeners"
+	"emqttd/listeners/api"
 	"emqttd/listeners/tls"
 	"emqttd/protocol/packet"
 	"emqttd/supervisor"
@@ -59,6 +61,13 @@ type Broker struct {
 	kinds   kinds
 	sms     []*sm.Memory
 	started time.Time
+
+	directory *cm.Directory
+	dataDir   string // where what belongs to this broker is kept; "": nowhere
+	api       atomic.Pointer[api.Server]
+	audit     *api.Audit
+	origins   atomic.Pointer[config.Origins]
+	sampler   sampler
 
 	mu     sync.Mutex
 	closed bool
@@ -109,6 +118,10 @@ func StartWith(cfg *config.Config, log zerolog.Logger, engine store.Engine) (*Br
 		b.Close()
 		return nil, err
 	}
+	if err := b.serveDashboard(); err != nil {
+		b.Close()
+		return nil, err
+	}
 	return b, nil
 }
 
@@ -140,6 +153,8 @@ func loopCount(cfg *config.Config) int {
 func (b *Broker) build() error {
 	cfg := b.cfg
 	b.env = cast.NewEnv(cfg.Node.Name, b.log, new(metrics.Metrics), limitsOf(cfg))
+	b.directory = cm.NewDirectory(b.watch)
+	b.env.Directory = b.directory
 	opts := &listeners.Options{Env: b.env, HandshakeTimeout: cfg.MQTT.HandshakeTimeout, WriteTimeout: cfg.MQTT.WriteTimeout,
 		ReadBuffer: int(cfg.Runtime.ReadBuffer), MaxCrashes: maxCrashes(cfg), CrashWindow: cfg.Runtime.ActorCrashWindow,
 		Portable: cfg.Runtime.Engine == config.EngineGoroutine, TLS: tls.NewPool(1024, workers(cfg)), Clock: b.clock, Log: b.log,
@@ -180,7 +195,7 @@ func (b *Broker) services() {
 	b.kinds.retainer = env.Retainer.Kind()
 	b.kinds.router = router.Kind(table, env)
 	env.Router = []*cell.Cell{cell.New(b.kinds.router, "router/0", g, nil)}
-	b.kinds.sys = sys.Kind(sys.NewMemory(b.pub, sys.FiguresOf(b.pub), sys.About{Version: Version(), Description: "emqttd in Go",
+	b.kinds.sys = sys.Kind(sys.NewMemory(b.pub, sys.FiguresOf(b.pub), sys.About{Version: Version(), Description: description,
 		Started: b.started.UnixNano()}, settingsOf(b.cfg)))
 	env.Sys = cell.New(b.kinds.sys, "sys", g, nil)
 	b.kinds.session = session.Kind(env)
@@ -205,7 +220,7 @@ func (b *Broker) open() error {
 		if err != nil {
 			return fmt.Errorf("store: %w", err)
 		}
-		b.engine, b.room = e, e.Room
+		b.engine, b.room, b.dataDir = e, e.Room, b.cfg.Node.DataDir
 		b.epochs.Store(e.Boot() << 32)
 	}
 	return nil
@@ -302,10 +317,13 @@ func (b *Broker) Metrics() *metrics.Metrics { return b.env.Metrics }
 func (b *Broker) Kinds(yield func(*cell.Kind) bool) { b.kinds.all(yield) }
 
 // Addr is the bound address of a listener by its key, such as
-// "listeners.tcp.default"; nil when there is none.
+// "listeners.tcp.default" or "dashboard"; nil when there is none.
 func (b *Broker) Addr(key string) net.Addr {
+	if s := b.api.Load(); s != nil && key == dashboardKey {
+		return s.Addr()
+	}
 	for _, p := range b.ports {
-		if p.named.Key() == key {
+		if p.key == key && !p.attached {
 			return p.core.Addr()
 		}
 	}
@@ -331,10 +349,11 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	}
 	b.closed = true
 	b.mu.Unlock()
+	err := b.closeDashboard()
 	for _, p := range b.ports {
 		p.close()
 	}
-	err := b.drain(ctx)
+	err = errors.Join(err, b.drain(ctx))
 	for _, l := range b.loops {
 		l.Close()
 	}

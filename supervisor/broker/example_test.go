@@ -19,7 +19,7 @@ import (
 // A broker inside another program, with publish and subscribe that need no
 // network.
 func Example() {
-	cfg, _, err := config.Load(config.Sources{Sets: []string{"listeners.tcp.default.bind=127.0.0.1:0", "listeners.ws.default.bind=", "store.engine=memory"}})
+	cfg, _, err := config.Load(config.Sources{Sets: []string{"listeners.tcp.default.bind=127.0.0.1:0", "dashboard.bind=", "listeners.ws.default.bind=", "store.engine=memory"}})
 	if err != nil {
 		panic(err)
 	}
@@ -49,7 +49,7 @@ func Example() {
 // The walk of one PUBLISH with QoS 1 from socket to socket: what each actor
 // handles, in order. The acknowledgement leaves while the message is on its way.
 func Example_walk() {
-	cfg, _, err := config.Load(config.Sources{Sets: []string{"listeners.tcp.default.bind=127.0.0.1:0", "listeners.ws.default.bind=", "runtime.loops=1", "store.engine=memory"}})
+	cfg, _, err := config.Load(config.Sources{Sets: []string{"listeners.tcp.default.bind=127.0.0.1:0", "dashboard.bind=", "listeners.ws.default.bind=", "runtime.loops=1", "store.engine=memory"}})
 	if err != nil {
 		panic(err)
 	}

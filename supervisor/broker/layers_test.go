@@ -79,6 +79,7 @@ var mayStart = []string{
 	"supervisor/broker", // boot, signals
 
 	"actors/store/pebble/writer.go", // the one that waits for the disk
+	"listeners/api",                 // net/http's server and the clock of its events
 	"listeners/internal/conn",       // the event loops
 	"listeners/tls/pool.go",         // the bounded pool of handshakes
 	"listeners/ws/dial.go",          // the client's side, which has no loop

@@ -199,7 +199,7 @@ func TestReload(t *testing.T) {
 	require.Equal(t, "before", name())
 	ca.files(dir, "after")
 	writeFile(t, rules, []byte("{allow, all}.\n"))
-	cfg, _, err := config.Load(config.Sources{Sets: append([]string{"listeners.tcp.default.bind=127.0.0.1:0", "listeners.ws.default.bind=127.0.0.1:0",
+	cfg, _, err := config.Load(config.Sources{Sets: append([]string{"listeners.tcp.default.bind=127.0.0.1:0", "dashboard.bind=", "listeners.ws.default.bind=127.0.0.1:0",
 		"mqtt.max_packet_size=500", "auth.users={user: changed}"}, append(sets[:1:1], sets[2:]...)...)})
 	require.NoError(t, err)
 	_, err = b.Reload(cfg)

@@ -25,12 +25,22 @@ type port struct {
 	door  *tcp.Gate
 	cell  *cell.Cell
 	gate  atomic.Pointer[protocol.Gate]
-	bound bool
+	key   string // in the configuration
+	bound atomic.Bool
+	// attached: it has no socket of its own; connections are brought to it.
+	attached bool
+}
+
+// address is where the port is bound, as far as it is.
+func (p *port) address() string {
+	if p.attached || !p.bound.Load() {
+		return string(p.named.Bind)
+	}
+	return p.core.Addr().String()
 }
 
 func (p *port) close() {
-	if p.bound {
-		p.bound = false
+	if p.bound.Swap(false) && !p.attached {
 		p.core.Close()
 	}
 }
@@ -41,12 +51,17 @@ func (b *Broker) makePorts(g *group.Group) []*port {
 	for _, l := range b.cfg.Listeners.Active() {
 		out = append(out, b.makePort(l, g))
 	}
+	if d := &b.cfg.Dashboard; !d.Bind.Off() && d.MQTT {
+		p := b.makePort(dashboardPort(d), g)
+		p.key, p.attached, p.core.Base.Name = dashboardKey, true, dashboardKey
+		out = append(out, p)
+	}
 	return out
 }
 
 func (b *Broker) makePort(l config.Named, g *group.Group) *port {
 	name := string(l.Kind) + ":" + l.Name
-	p := &port{named: l, core: &listeners.Listener{Base: &cast.Listener{Name: name, Transport: string(l.Kind),
+	p := &port{named: l, key: l.Key(), core: &listeners.Listener{Base: &cast.Listener{Name: name, Transport: string(l.Kind),
 		Loopback: l.Local(), AllowAnonymous: b.cfg.AnonymousAllowed(l.Listener), CertUsername: l.TLS.PeerCertAsUsername == config.PeerCertCN}}}
 	p.core.Data = p
 	p.core.ProxyTimeout, p.core.MaxHandshake, p.core.Backlog = l.ProxyProtocolTimeout, int(l.TLS.MaxHandshake), l.Backlog
@@ -85,10 +100,15 @@ func (b *Broker) listen() error {
 		if err := p.loadTLS(); err != nil {
 			return err
 		}
+		if p.attached {
+			p.core.Attach(b.loops)
+			p.bound.Store(true)
+			continue
+		}
 		if err := p.core.Listen(p.named.Bind.Network(), p.named.Bind.Target(), b.loops, p.cell); err != nil {
 			return err
 		}
-		p.bound = true
+		p.bound.Store(true)
 		b.log.Info().Str("listener", p.core.Base.Name).Stringer("address", p.core.Addr()).Msg("listening")
 	}
 	b.warnAnonymous()

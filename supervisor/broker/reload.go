@@ -32,9 +32,10 @@ func (b *Broker) Reload(cfg *config.Config) (needRestart []string, err error) {
 	for _, l := range cfg.Listeners.Active() {
 		byKey[l.Key()] = l
 	}
+	byKey[dashboardKey] = dashboardPort(&b.cfg.Dashboard) // its own keys need a restart
 	var errs []error
 	for _, p := range b.ports {
-		l, ok := byKey[p.named.Key()]
+		l, ok := byKey[p.key]
 		if !ok {
 			continue
 		}

@@ -21,7 +21,7 @@ import (
 // startOn starts a broker on an engine that outlives it, as a disk would.
 func startOn(t *testing.T, e store.Engine) *broker.Broker {
 	t.Helper()
-	cfg, _, err := config.Load(config.Sources{Sets: []string{"listeners.tcp.default.bind=127.0.0.1:0", "listeners.ws.default.bind="}})
+	cfg, _, err := config.Load(config.Sources{Sets: []string{"listeners.tcp.default.bind=127.0.0.1:0", "dashboard.bind=", "listeners.ws.default.bind="}})
 	require.NoError(t, err)
 	b, err := broker.StartWith(cfg, zerolog.Nop(), e)
 	require.NoError(t, err)

@@ -40,7 +40,7 @@ func AllowCrashes(t testing.TB, sets ...string) *Broker {
 
 func start(t testing.TB, w *watch, sets []string) *Broker {
 	t.Helper()
-	base := []string{"listeners.tcp.default.bind=127.0.0.1:0", "listeners.ws.default.bind=127.0.0.1:0", "store.engine=memory"}
+	base := []string{"listeners.tcp.default.bind=127.0.0.1:0", "dashboard.bind=", "listeners.ws.default.bind=127.0.0.1:0", "store.engine=memory"}
 	cfg, _, err := config.Load(config.Sources{Sets: append(base, sets...)})
 	if err != nil {
 		t.Fatal(err)

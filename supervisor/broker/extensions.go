@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"net/http"
+
+	"emqttd/listeners/api"
+)
+
+// extensions are the routes that other packages bring to the API, one line each.
+func (b *Broker) extensions() []api.Extension {
+	return nil
+}
+
+// page is what the dashboard shows at /; nil: nothing.
+func (b *Broker) page() http.Handler { return nil }
+
+// exposition is what /metrics answers; nil: nothing.
+func (b *Broker) exposition() http.Handler { return nil }
