@@ -67,6 +67,7 @@ type Loop struct {
 	todo  []func() // of it, what the loop has taken up; the loop's
 	posts int      // of todo, begun
 
+	start   sync.Once
 	stop    atomic.Bool
 	stopped chan struct{}
 }
@@ -104,7 +105,7 @@ func (l *Loop) Supervisor() *supervisor.Supervisor { return l.sup }
 func (l *Loop) Len() int { return int(l.n.Load()) }
 
 // Start starts the loop's goroutine.
-func (l *Loop) Start() { go l.run() }
+func (l *Loop) Start() { l.start.Do(func() { go l.run() }) }
 
 // Post runs f on the loop, from any goroutine.
 func (l *Loop) Post(f func()) {
@@ -114,8 +115,10 @@ func (l *Loop) Post(f func()) {
 	l.poll.wake()
 }
 
-// Close closes what connections are left and stops the loop.
+// Close closes what connections are left and stops the loop, one that was never
+// started too.
 func (l *Loop) Close() {
+	l.Start()
 	l.Post(func() {
 		for c := range l.conns {
 			c.drop()
