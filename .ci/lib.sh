@@ -115,6 +115,7 @@ tools() {
 	command -v "${CC:-cc}" >/dev/null || command -v gcc >/dev/null || want+=(gcc libc6-dev)
 	command -v openssl >/dev/null || want+=(openssl)
 	command -v mosquitto_pub >/dev/null || want+=(mosquitto-clients)
+	command -v tshark >/dev/null || want+=(tshark)
 	command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || want+=(mosquitto)
 	command -v chromium >/dev/null || want+=(chromium) # the page's tests
 	command -v node >/dev/null || want+=(nodejs npm)   # MQTT.js; the page's sources
@@ -123,7 +124,7 @@ tools() {
 	fi
 	case ":$PATH:" in *:/usr/sbin:*) ;; *) PATH=$PATH:/usr/sbin ;; esac # mosquitto's place
 	local tool
-	for tool in gcc openssl mosquitto mosquitto_pub chromium node; do
+	for tool in gcc openssl mosquitto mosquitto_pub chromium node tshark; do
 		command -v "$tool" >/dev/null || missing+=("$tool")
 	done
 	if ((${#missing[@]} > 0)); then note="without ${missing[*]}"; fi

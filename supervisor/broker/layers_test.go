@@ -63,6 +63,7 @@ var ranks = [][]string{
 	{"listeners/internal/conn"},
 	{"listeners"},
 	{"listeners/tcp", "listeners/quic", "listeners/api", "listeners/dashboard", "listeners/openmetrics"},
+	{"listeners/microscope"},
 	{"listeners/httpd"},
 	{"supervisor/broker/config"},
 	{"supervisor/broker"},
@@ -81,6 +82,7 @@ var mayStart = []string{
 	"actors/store/pebble/writer.go", // the one that waits for the disk
 	"listeners/api",                 // net/http's server and the clock of its events
 	"listeners/internal/conn",       // the event loops
+	"listeners/microscope",          // clients from outside, bounded, which catch their own panics
 	"listeners/tls/pool.go",         // the bounded pool of handshakes
 	"listeners/ws/dial.go",          // the client's side, which has no loop
 	"protocol/client",               // runs in programs and tests, not under a supervisor
@@ -90,7 +92,7 @@ var mayStart = []string{
 
 // mayRecover are the folders in which a panic may be caught: where an actor's
 // work is run, and at the border to a library that panics on a peer's bytes.
-var mayRecover = []string{"supervisor/cell", "supervisor/group", "listeners/ws", "listeners/tls"}
+var mayRecover = []string{"supervisor/cell", "supervisor/group", "listeners/ws", "listeners/tls", "listeners/microscope"}
 
 // testPackages hold what several packages' tests share. Their code is test code,
 // and nothing else may import them.

@@ -178,30 +178,6 @@ func (p Phase) String() string {
 	return [...]string{"before", "decide", "between", "done"}[p]
 }
 
-// Hook sees every message of every cell at its phases. It may panic, Goexit or
-// stop the actor in the phases Before, Decide and Between: that is how faults are
-// injected.
-type Hook interface {
-	At(c *Cell, phase Phase, m Message)
-}
-
-var hook atomic.Pointer[Hook]
-
-// SetHook installs h for the whole process; nil takes it away.
-func SetHook(h Hook) {
-	if h == nil {
-		hook.Store(nil)
-		return
-	}
-	hook.Store(&h)
-}
-
-func at(c *Cell, phase Phase, m Message) {
-	if h := hook.Load(); h != nil {
-		(*h).At(c, phase, m)
-	}
-}
-
 // Poison takes the place of a message that crashed its actor on both attempts.
 // Its stage answers the cause as the contract says: a PUBLISH with 0x83, anything
 // else from the socket by closing, a delivery by the dead-letter queue, a request
