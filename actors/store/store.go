@@ -54,6 +54,8 @@ const (
 	Discard                   // Session, Message: dropped from the queue
 	PutFilter                 // Session, Filter
 	DelFilter                 // Session, Filter
+	PutDead                   // Session, Dead
+	DelDead                   // Session, Dead: its Serial
 )
 
 // Op is one change.
@@ -68,6 +70,7 @@ type Op struct {
 	Retain   bool       // of PutInflight: as it is delivered
 	Record   *Record
 	Filter   *Filter
+	Dead     *Dead
 }
 
 // Phase is how far an outgoing QoS 1 or 2 message has come.
@@ -100,6 +103,18 @@ type Filter struct {
 	SubID          uint32
 }
 
+// Dead is a dead letter: a message that crashed its session at both attempts,
+// kept with all it needs until an operator replays or deletes it. It holds its
+// message itself: what becomes of the message elsewhere does not touch it.
+type Dead struct {
+	Serial  uint64 // higher for later ones of the session
+	Message *message.Message
+	QoS     packet.QoS // as it was to be delivered
+	Retain  bool       // as it was to be delivered
+	Reason  string     // of the crash
+	At      int64      // of the crash, nanoseconds since the Unix epoch
+}
+
 // Stored is a session as the engine gives it back.
 type Stored struct {
 	Session  uint64
@@ -108,6 +123,7 @@ type Stored struct {
 	Queue    []*message.Message // not sent yet, in order
 	Inflight []Inflight         // in the order in which they were sent
 	Await    []packet.ID
+	Dead     []Dead // in the order of their serials
 }
 
 // Inflight is one message sent and not done.

@@ -31,6 +31,7 @@ type session struct {
 	inflight map[packet.ID]inflight
 	sent     uint64
 	await    map[packet.ID]bool
+	dead     map[uint64]store.Dead
 }
 
 type inflight struct {
@@ -83,7 +84,7 @@ func (e *Engine) apply(op *store.Op) {
 		s := e.sessions[op.Session]
 		if s == nil {
 			s = &session{filters: map[string]store.Filter{}, queue: map[uint64]*message.Message{},
-				inflight: map[packet.ID]inflight{}, await: map[packet.ID]bool{}}
+				inflight: map[packet.ID]inflight{}, await: map[packet.ID]bool{}, dead: map[uint64]store.Dead{}}
 			e.sessions[op.Session] = s
 		}
 		s.record = *op.Record
@@ -117,6 +118,10 @@ func (s *session) apply(op *store.Op) {
 		s.filters[op.Filter.Text] = *op.Filter
 	case store.DelFilter:
 		delete(s.filters, op.Filter.Text)
+	case store.PutDead:
+		s.dead[op.Dead.Serial] = *op.Dead
+	case store.DelDead:
+		delete(s.dead, op.Dead.Serial)
 	}
 }
 
@@ -145,6 +150,9 @@ func (s *session) stored(id uint64) store.Stored {
 		out.Inflight = append(out.Inflight, x.Inflight)
 	}
 	out.Await = slices.Sorted(maps.Keys(s.await))
+	for _, serial := range slices.Sorted(maps.Keys(s.dead)) {
+		out.Dead = append(out.Dead, s.dead[serial])
+	}
 	return out
 }
 

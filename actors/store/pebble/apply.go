@@ -56,6 +56,10 @@ func (e *Engine) applyTo(s *session, op *store.Op) {
 		e.set(appendFilterKey(e.key[:0], op.Session, op.Filter.Text), appendFilter(e.value[:0], op.Filter))
 	case store.DelFilter:
 		e.delete(appendFilterKey(e.key[:0], op.Session, op.Filter.Text))
+	case store.PutDead:
+		e.set(appendDeadKey(e.key[:0], op.Session, op.Dead.Serial), appendDead(e.value[:0], op.Dead))
+	case store.DelDead:
+		e.delete(appendDeadKey(e.key[:0], op.Session, op.Dead.Serial))
 	}
 }
 

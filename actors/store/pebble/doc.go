@@ -26,6 +26,7 @@
 //	s session 3 packet id        in flight: order, phase, position; or the message
 //	s session 4 packet id        awaiting PUBREL
 //	s session 5 position         hold: the message itself, or that it lies under m
+//	s session 6 serial           dead letter: the message itself
 //	t topic                      retained message
 //
 // Numbers are big-endian, so that keys sort as they count. A hold stays until

@@ -26,6 +26,7 @@ const (
 	kindFlight
 	kindAwait
 	kindHold
+	kindDead
 )
 
 const sessionKey = 1 + 8 + 1 // bytes before what the kind adds
@@ -57,6 +58,10 @@ func appendHoldKey(dst []byte, number, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(appendSessionKey(dst, number, kindHold), seq)
 }
 
+func appendDeadKey(dst []byte, number, serial uint64) []byte {
+	return binary.BigEndian.AppendUint64(appendSessionKey(dst, number, kindDead), serial)
+}
+
 func appendRetainedKey(dst []byte, topic string) []byte {
 	return append(append(dst, spaceRetained), topic...)
 }
@@ -79,7 +84,7 @@ func splitSessionKey(key []byte) (number uint64, k kind, rest []byte, ok bool) {
 		ok = true
 	case kindFlight, kindAwait:
 		ok = len(rest) == 2
-	case kindHold:
+	case kindHold, kindDead:
 		ok = len(rest) == 8
 	}
 	return number, k, rest, ok

@@ -150,6 +150,8 @@ func (a *assembler) part(k kind, rest []byte, d *decoder) error {
 		a.flight(packet.ID(binary.BigEndian.Uint16(rest)), d)
 	case kindHold:
 		return a.hold(binary.BigEndian.Uint64(rest), d)
+	case kindDead:
+		s.Dead = append(s.Dead, d.dead(binary.BigEndian.Uint64(rest)))
 	}
 	return nil
 }

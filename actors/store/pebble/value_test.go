@@ -141,6 +141,7 @@ func TestKeysSortAsTheyCountAndComeApart(t *testing.T) {
 		string(appendSessionKey(nil, 1, kindRecord)), string(appendFilterKey(nil, 1, "")), string(appendFilterKey(nil, 1, "\xff\xff")),
 		string(appendIDKey(nil, 1, kindFlight, 255)), string(appendIDKey(nil, 1, kindFlight, 256)),
 		string(appendIDKey(nil, 1, kindAwait, 1)), string(appendHoldKey(nil, 1, 255)), string(appendHoldKey(nil, 1, 256)),
+		string(appendDeadKey(nil, 1, 255)), string(appendDeadKey(nil, 1, 256)),
 		string(appendSessionEnd(nil, 1)), string(appendSessionKey(nil, 2, kindRecord)), string(appendSessionKey(nil, math.MaxUint64, kindRecord)),
 	} {
 		require.Greater(t, key, last)
@@ -164,6 +165,7 @@ func FuzzValues(f *testing.F) {
 		f.Add(appendMessage(nil, m, true))
 		f.Add(appendFlight(nil, &flight{seq: 1, order: 2}, m))
 		f.Add(appendMessage([]byte{holdOwn}, m, true))
+		f.Add(appendDead(nil, &store.Dead{Message: m, QoS: 1, Retain: true, Reason: "why", At: 5}))
 	}
 	for _, r := range records() {
 		f.Add(appendRecord(nil, &r))
@@ -189,6 +191,12 @@ func FuzzValues(f *testing.F) {
 		d = decoder{b: b}
 		if x := d.filter("f"); !d.bad {
 			require.Equal(t, b, appendFilter(nil, &x))
+		}
+		d = decoder{b: b}
+		if x := d.dead(9); !d.bad {
+			again := decoder{b: appendDead(nil, &x)}
+			require.Equal(t, x, again.dead(9))
+			require.False(t, again.bad)
 		}
 		d = decoder{b: b}
 		d.hold()

@@ -214,6 +214,32 @@ func filters(t *testing.T, open func() store.Engine) {
 	require.NoError(t, e.Close())
 }
 
+func dead(t *testing.T, open func() store.Engine) {
+	e := open()
+	letter := func(serial uint64, m *message.Message) store.Dead {
+		return store.Dead{Serial: serial, Message: m, QoS: packet.QoS(serial % 3), Retain: serial%2 == 1, Reason: fmt.Sprint("crash ", serial), At: int64(serial)}
+	}
+	bury := func(number uint64, x store.Dead) store.Op {
+		return store.Op{Kind: store.PutDead, Session: number, Dead: &x}
+	}
+	m, q0 := at(1, "t"), at(0, "t/0")
+	a, b, c := letter(7, m), letter(300, q0), letter(9, m)
+	write(t, e, put(1), put(2), appendTo(m, 1, 2))
+	write(t, e, bury(1, b), bury(1, a), store.Op{Kind: store.Discard, Session: 1, Message: m})
+	write(t, e, bury(2, c))
+	got := all(t, e)
+	require.Empty(t, got[0].Queue)
+	require.Equal(t, []store.Dead{a, b}, got[0].Dead, "in the order of their serials")
+	require.Equal(t, []store.Dead{c}, got[1].Dead)
+	require.Equal(t, []uint64{1}, seqs(got[1].Queue), "the others' message is untouched")
+	write(t, e, store.Op{Kind: store.DelDead, Session: 1, Dead: &store.Dead{Serial: 7}}, store.Op{Kind: store.DelDead, Session: 1, Dead: &store.Dead{Serial: 8}})
+	require.Equal(t, []store.Dead{b}, all(t, e)[0].Dead)
+	write(t, e, store.Op{Kind: store.EndSession, Session: 1}, bury(1, a), put(1))
+	require.Empty(t, all(t, e)[0].Dead)
+	require.EqualValues(t, 1, e.Last(), "a dead letter takes no position")
+	require.NoError(t, e.Close())
+}
+
 func retained(t *testing.T, open func() store.Engine) {
 	e := open()
 	keep := func(seq uint64, name, payload string) store.Op {
