@@ -4,9 +4,9 @@ package supervisor
 
 import (
 	"strconv"
+	"sync"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
 
 	"emqttd/supervisor/cell"
@@ -67,11 +67,15 @@ type Supervisor struct {
 	nursery  *cell.Nursery
 	children []*child              // in order of start
 	dynamic  map[*cell.Cell]*child // SimpleOneForOne
-	crashes  []int64               // times of service crashes within the window
+	failing  map[*child]int64      // children whose incarnation could not be made, and when to try again
+	retry    cell.TimerFired       // the earliest of those times
+	crashes  []int64               // times of service crashes within the window; at most MaxRestarts
 	serial   uint64
 	closing  func()
 	giveUp   func(*cell.Crash)
 	log      zerolog.Logger
+
+	mu sync.Mutex // children, dynamic and crashes: what Tree looks at from outside the group
 }
 
 type child struct {
@@ -84,9 +88,9 @@ var kind = &cell.Kind{Name: "supervisor", Module: "supervisor", Init: true}
 
 // New makes a supervisor that runs on g.
 func New(name string, g *group.Group, opts Options, log zerolog.Logger) *Supervisor {
-	s := &Supervisor{name: name, opts: opts, log: log, dynamic: map[*cell.Cell]*child{}}
-	k := *kindFor(s)
-	s.cell = cell.New(&k, name, g, nil)
+	s := &Supervisor{name: name, opts: opts, log: log, dynamic: map[*cell.Cell]*child{}, failing: map[*child]int64{}}
+	s.cell = cell.New(kindFor(s), name, g, nil)
+	cell.InitTimer(&s.retry, s.cell, 0)
 	s.nursery = cell.NewNursery(nil)
 	for _, c := range opts.Children {
 		s.children = append(s.children, &child{Child: c, name: c.Cell.Name()})
@@ -127,6 +131,8 @@ type stage Supervisor
 // Receive implements cell.Stage.
 func (st *stage) Receive(ctx *cell.Context) {
 	s := (*Supervisor)(st)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch msg := ctx.Message().(type) {
 	case *cell.Started:
 		s.adopt(ctx)
@@ -134,6 +140,8 @@ func (st *stage) Receive(ctx *cell.Context) {
 		s.started(ctx, msg.cell)
 	case *cell.Stopped:
 		s.stopped(ctx, msg.Cell)
+	case *cell.TimerFired:
+		s.tryAgain(ctx)
 	case *shutdown:
 		s.shutdown(ctx, msg.done)
 	case *cell.Poison, *cell.Skip:
@@ -197,6 +205,7 @@ func (s *Supervisor) stopped(ctx *cell.Context, c *cell.Cell) {
 		return
 	}
 	ch.up = false
+	delete(s.failing, ch)
 	if c.Ended() {
 		delete(s.dynamic, c)
 	}
@@ -240,87 +249,4 @@ func (s *Supervisor) stopNext(ctx *cell.Context) {
 		s.closing = func() {}
 		done()
 	}
-}
-
-// HandleFailure implements actor.SupervisorStrategy.
-func (s *Supervisor) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, who *actor.PID, _ *actor.RestartStatistics, reason, message any) {
-	crash, ok := reason.(*cell.Crash)
-	if !ok {
-		panic("supervisor: failure without a crash")
-	}
-	Report(crash, s.log)
-	if owner := crash.Cell.Owner(); owner != nil {
-		owner.Crashed(crash)
-		sup.RestartChildren(who)
-		return
-	}
-	if !crash.Poison && s.tooMany(s.cell.Group().Clock().Now()) {
-		s.escalate(sup, crash)
-		return
-	}
-	switch s.opts.Strategy {
-	case OneForAll:
-		sup.RestartChildren(s.pids(0)...)
-	case RestForOne:
-		sup.RestartChildren(s.pids(s.index(crash.Cell))...)
-	default:
-		sup.RestartChildren(who)
-	}
-}
-
-func (s *Supervisor) index(c *cell.Cell) int {
-	for i, ch := range s.children {
-		if ch.Cell == c {
-			return i
-		}
-	}
-	return 0
-}
-
-func (s *Supervisor) pids(from int) []*actor.PID {
-	var out []*actor.PID
-	for _, ch := range s.children[from:] {
-		if pid := ch.Cell.PID(); pid != nil {
-			out = append(out, pid)
-		}
-	}
-	return out
-}
-
-// tooMany counts a crash and reports whether the intensity is exceeded.
-func (s *Supervisor) tooMany(now int64) bool {
-	keep := s.crashes[:0]
-	for _, at := range s.crashes {
-		if at > now-int64(s.opts.Within) {
-			keep = append(keep, at)
-		}
-	}
-	s.crashes = append(keep, now)
-	return len(s.crashes) > s.opts.MaxRestarts
-}
-
-// escalate gives up: the supervisor's own supervisor restarts it with all its
-// children; the root's ends the process in order.
-func (s *Supervisor) escalate(sup actor.Supervisor, crash *cell.Crash) {
-	s.crashes = s.crashes[:0]
-	s.log.Error().Str("actor", s.name).Str("child", crash.Cell.Name()).Int("max_restarts", s.opts.MaxRestarts).
-		Dur("within", s.opts.Within).Msg("restart intensity exceeded")
-	if s.giveUp != nil {
-		s.giveUp(crash)
-		return
-	}
-	own := *crash
-	own.Cell = s.cell
-	sup.EscalateFailure(&own, s.cell)
-}
-
-// Report writes the one log line of a crash.
-func Report(crash *cell.Crash, log zerolog.Logger) {
-	e := log.Error()
-	if !e.Enabled() {
-		return
-	}
-	e.Str("actor", crash.Cell.Name()).Str("kind", crash.Cell.Kind().Name).Str("phase", crash.Phase.String()).
-		Bool("poison", crash.Poison).Type("message_type", crash.Message).Interface("reason", crash.Reason).
-		Bytes("stack", crash.Stack).Msg("actor crashed")
 }

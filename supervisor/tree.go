@@ -24,5 +24,29 @@ func System(log zerolog.Logger) *actor.ActorSystem {
 // is called instead of a restart: the process is to end in order.
 func StartRoot(system *actor.ActorSystem, root *Supervisor, giveUp func(*cell.Crash)) error {
 	root.giveUp = giveUp
-	return cell.NewNursery(root).Spawn(system.Root, nil, root.cell, root.name)
+	return cell.NewNursery(root).Guarded(&guardian{root: root}).Spawn(system.Root, nil, root.cell, root.name)
+}
+
+// guardian judges the crashes of the root itself. Without one protoactor would
+// count them, and after the eleventh within ten seconds stop the root, and with
+// it every actor, without a word.
+type guardian struct {
+	root    *Supervisor
+	crashes []int64
+}
+
+// HandleFailure implements actor.SupervisorStrategy. It must not panic: nobody is
+// left to catch it.
+func (g *guardian) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, who *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
+	crash, ok := reason.(*cell.Crash)
+	if ok {
+		Report(crash, g.root.log)
+		now := g.root.cell.Group().Clock().Now()
+		g.crashes = append(within(g.crashes, now-int64(g.root.opts.Within)), now)
+		if len(g.crashes) > g.root.opts.MaxRestarts {
+			g.crashes = g.crashes[:0]
+			g.root.giveUp(crash)
+		}
+	}
+	sup.RestartChildren(who)
 }

@@ -29,11 +29,13 @@ type Kind struct {
 	Init   bool                // each incarnation begins with a Started message
 	Lost   func(m Message)     // counts a message that found the cell ended; may be nil
 
-	Cells    atomic.Int64 // alive
-	Restarts atomic.Int64 // incarnations after the first
-	Crashes  atomic.Int64 // panics and Goexits
-	Poisoned atomic.Int64 // messages that crashed twice
-	Dropped  atomic.Int64 // messages for ended cells
+	Cells    atomic.Int64          // alive
+	Restarts atomic.Int64          // incarnations after the first
+	By       [reasons]atomic.Int64 // of them, by Reason
+	Crashes  atomic.Int64          // panics and Goexits
+	Poisoned atomic.Int64          // messages that crashed twice
+	Dropped  atomic.Int64          // messages for ended cells
+	Recovery Histogram             // from a crash to the end of the message that is tried again
 }
 
 // Owner is asked before a crashed actor of a connection or session is
@@ -42,8 +44,9 @@ type Owner interface {
 	// Crashed counts a crash. The actor is restarted in any case; an owner that
 	// has seen too many closes the connection.
 	Crashed(crash *Crash)
-	// Abort is called when not even the answer to poison could be decided: the
-	// owner closes the connection itself.
+	// Abort is called when not even the answer to poison could be decided, or when
+	// a restart crashes itself (Crash.Restart): the owner closes the connection
+	// itself.
 	Abort(c *Cell, crash *Crash)
 }
 
@@ -70,7 +73,12 @@ type Cell struct {
 	ended    atomic.Bool
 	tried    Message // what crashed last, until it is committed or poison
 	attempts uint8   // decisions about tried that crashed
-	last     *Crash
+	failed   uint8   // incarnations in a row that could not be made
+	why      Reason  // of the restart that is due
+	life     atomic.Uint32
+	restarts atomic.Uint32
+	broke    int64 // when it crashed, until a message comes to its end again; else 0
+	last     atomic.Pointer[Crash]
 	outbox   outbox // committed effects that an incarnation left behind
 	moveTo   *group.Group
 	timers   *TimerFired // all timers of the cell, linked
@@ -120,7 +128,7 @@ func (c *Cell) Pending() int { return c.queue.Len() }
 func (c *Cell) Ended() bool { return c.ended.Load() }
 
 // LastCrash is the most recent crash, nil when there was none.
-func (c *Cell) LastCrash() *Crash { return c.last }
+func (c *Cell) LastCrash() *Crash { return c.last.Load() }
 
 // Push puts m into the mailbox. It reports false when the cell has ended: the
 // message is counted and gone, which is a result and never a panic.
@@ -157,11 +165,15 @@ func (c *Cell) Move(to *group.Group) { c.moveTo = to }
 // Crash is one crash of an actor: what its supervisor is told as the reason.
 type Crash struct {
 	Cell    *Cell
-	Reason  any    // the value of the panic; nil for a Goexit
+	Reason  any    // the value of the panic; "goexit" for a Goexit
+	Text    string // Reason, as it was then
 	Stack   []byte // of the panic
 	Message Message
 	Phase   Phase
-	Poison  bool // the message crashed its actor for the second time
+	At      int64 // nanoseconds since the Unix epoch, on the group's clock
+	Poison  bool  // the message crashed its actor for the second time
+	Restart bool  // no message did it: Kind.New crashed
+	Failed  int   // incarnations in a row that could not be made, this one included
 }
 
 // Phase is where in the life of a message a hook is called or a crash happened.

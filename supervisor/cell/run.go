@@ -55,6 +55,7 @@ const (
 	inDecide                  // in a stage's code
 	inBetween                 // between two effects, where only faults are injected
 	inSystem                  // in a lifecycle message
+	inMaking                  // in Kind.New
 )
 
 // user takes one message through its three parts; it reports false when there
@@ -70,6 +71,7 @@ func (r *run) user() bool {
 			release(m)
 		}
 		c.outbox.done = nil
+		c.repaired()
 		if c.ending {
 			r.end()
 			return false
@@ -111,11 +113,20 @@ func (r *run) user() bool {
 	if !kept {
 		release(m)
 	}
+	c.repaired()
 	if c.ending {
 		r.end()
 		return false
 	}
 	return true
+}
+
+// repaired ends what a crash began: a message has come to its end again.
+func (c *Cell) repaired() {
+	if c.broke != 0 {
+		c.kind.Recovery.Observe(c.group.Load().Clock().Now() - c.broke)
+		c.broke = 0
+	}
 }
 
 // settled forgets the crashes of m: it is decided about.
@@ -163,7 +174,7 @@ func (r *run) poison(m Message) Message {
 		c.queue.PushFront(skip)
 		return skip
 	}
-	p := &Poison{Message: m, Crash: c.last}
+	p := &Poison{Message: m, Crash: c.last.Load()}
 	c.queue.PushFront(p)
 	c.settled(m)
 	c.kind.Poisoned.Add(1)
@@ -179,6 +190,7 @@ type Skip struct{ link }
 func (r *run) end() {
 	c := r.c
 	c.ended.Store(true)
+	c.life.Store(uint32(Ended))
 	if c.born {
 		c.kind.Cells.Add(-1)
 	}
@@ -237,27 +249,38 @@ func (c *Cell) busy() bool {
 
 func (r *run) crashed(reason any) {
 	c, x := r.c, r.x
-	crash := &Crash{Cell: c, Reason: reason, Stack: debug.Stack(), Message: x.msg, Phase: Decide}
+	crash := &Crash{Cell: c, Reason: reason, Stack: debug.Stack(), Message: x.msg, Phase: Decide, At: x.group.Clock().Now()}
+	c.why = ByPanic
 	if reason == nil {
-		crash.Reason = "goexit"
+		c.why, crash.Reason = ByGoexit, "goexit"
 	}
+	crash.Text = fmt.Sprint(crash.Reason)
 	c.kind.Crashes.Add(1)
-	if r.phase == inSystem {
-		crash.Phase = Before
-		crash.Poison = true // a restart that crashes is the connection's end
-	} else if r.phase == inBetween {
+	life := Restarting
+	switch r.phase {
+	case inMaking:
+		c.why, life = ByMaking, Failing
+		c.failed = min(c.failed+1, maxFailed)
+		crash.Phase, crash.Restart, crash.Poison, crash.Failed = Before, true, true, int(c.failed)
+	case inSystem:
+		crash.Phase, crash.Poison = Before, true
+	case inBetween:
 		crash.Phase = Between
 		if x.msg != nil && !x.kept {
 			c.outbox.done = append(c.outbox.done, x.msg)
 		}
-	} else {
+	default:
 		if c.tried != x.msg {
 			c.tried, c.attempts = x.msg, 0
 		}
 		c.attempts = min(c.attempts+1, 2)
 		crash.Poison = c.attempts >= 2
 	}
-	c.last = crash
+	if c.broke == 0 {
+		c.broke = crash.At
+	}
+	c.last.Store(crash)
+	c.life.Store(uint32(life))
 	x.save(c)
 	c.suspend = true
 	if c.invoker != nil {
@@ -276,7 +299,7 @@ func (r *run) system(m any) {
 		c.pid.Store(ctx.Self())
 		c.suspend = false
 		if c.born {
-			c.kind.Restarts.Add(1)
+			c.restarted()
 		} else {
 			c.kind.Cells.Add(1)
 		}
@@ -291,7 +314,7 @@ func (r *run) system(m any) {
 		r.incarnate()
 		return
 	case *actor.Restart:
-		c.kind.Restarts.Add(1)
+		c.restarted()
 		c.stage = nil
 	}
 	if c.invoker == nil {
@@ -318,10 +341,11 @@ func (r *run) lifecycle(m any) {
 // incarnate makes the stage of the next incarnation.
 func (r *run) incarnate() {
 	c := r.c
-	r.phase = inSystem
+	r.phase = inMaking
 	c.stage = c.kind.New(c)
 	r.phase = inCore
-	c.born = true
+	c.born, c.failed = true, 0
+	c.life.Store(uint32(Up))
 	if _, ok := c.queue.Peek().(*Started); c.kind.Init && !ok { // not beside one that crashed
 		c.queue.PushFront(new(Started))
 	}
@@ -341,6 +365,10 @@ func (c *Cell) stopped() {
 	c.invoker, c.stage = nil, nil
 	c.pid.Store(nil)
 	c.suspend = false
+	c.why = ByStop
+	if !c.ended.Load() {
+		c.life.Store(uint32(Waiting))
+	}
 	if c.parent != nil {
 		c.parent.Push(&Stopped{Cell: c})
 	}

@@ -50,6 +50,12 @@ func NewNursery(strategy actor.SupervisorStrategy) *Nursery {
 	return n
 }
 
+// Guarded names who judges the crashes of actors without a parent.
+func (n *Nursery) Guarded(by actor.SupervisorStrategy) *Nursery {
+	n.props.Configure(actor.WithGuardian(by))
+	return n
+}
+
 func producer() actor.Actor { return shell{} }
 
 // Spawn gives c an incarnation: it spawns its actor, under the given name, with

@@ -97,8 +97,16 @@ func (c *Conn) Crashed(crash *cell.Crash) {
 	}
 }
 
-// Abort implements cell.Owner.
-func (c *Conn) Abort(*cell.Cell, *cell.Crash) { c.fail(metrics.ClosePoison, "poison") }
+// Abort implements cell.Owner. When an actor can not be made, what it would pass
+// on of the end is said to the others at once: the session learns of it, however
+// long the actor takes.
+func (c *Conn) Abort(_ *cell.Cell, crash *cell.Crash) {
+	c.fail(metrics.ClosePoison, "poison")
+	if crash.Restart && c.base.Out != nil {
+		c.base.Client.Push(&cast.Closed{Reason: metrics.ClosePoison})
+		c.base.Protocol.Push(&cast.Closed{Reason: metrics.ClosePoison})
+	}
+}
 
 // Append implements cell.Sink: MQTT bytes of the client actor.
 func (c *Conn) Append(b []byte) {

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package supervisor
+
+import "emqttd/supervisor/cell"
+
+// Remembered is how many crashes s remembers.
+func (s *Supervisor) Remembered() int { return len(s.crashes) }
+
+// ChildOf is the cell of child i.
+func ChildOf(s *Supervisor, i int) *cell.Cell { return s.children[i].Cell }

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package supervisor
+
+import (
+	"time"
+
+	"emqttd/supervisor/cell"
+)
+
+// Node is an actor of the live tree with what is below it.
+type Node struct {
+	cell.Info
+	// Strategy is that of a supervisor, "" for other actors; Used of MaxRestarts
+	// were used within the last Within.
+	Strategy    string
+	MaxRestarts int
+	Within      time.Duration
+	Used        int
+	// Children are those of a supervisor in the order of their start; of a
+	// simple_one_for_one, which has them in no order, as many as were asked for, and
+	// More is the number of the others.
+	Children []Node
+	More     int
+}
+
+// Tree is the tree from s down, with at most max children of each
+// simple_one_for_one supervisor. It may be called from anywhere; each supervisor
+// is looked at for as long as it takes to copy so many names, and actors not at
+// all.
+func (s *Supervisor) Tree(max int) Node {
+	n := Node{Info: s.cell.Info(), Strategy: s.opts.Strategy.String(), MaxRestarts: s.opts.MaxRestarts, Within: s.opts.Within}
+	static, dynamic, more, used := s.look(max)
+	n.Used, n.More = used, more
+	for _, c := range static {
+		if c.Supervisor != nil {
+			n.Children = append(n.Children, c.Supervisor.Tree(max)) // as deep as the boot list
+			continue
+		}
+		n.Children = append(n.Children, Node{Info: c.Cell.Info()})
+	}
+	for _, c := range dynamic {
+		n.Children = append(n.Children, Node{Info: c.Info()})
+	}
+	return n
+}
+
+func (s *Supervisor) look(max int) (static []*child, dynamic []*cell.Cell, more, used int) {
+	now := s.cell.Group().Clock().Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, at := range s.crashes {
+		if at > now-int64(s.opts.Within) {
+			used++
+		}
+	}
+	for c := range s.dynamic {
+		if len(dynamic) == max {
+			break
+		}
+		dynamic = append(dynamic, c)
+	}
+	return s.children, dynamic, len(s.dynamic) - len(dynamic), used
+}
+
+// Down is the names of the services from s down that take no messages: not
+// started yet, or their incarnations can not be made. A crash that is repaired at
+// once does not count, nor do connections and sessions.
+func (s *Supervisor) Down() []string {
+	var down []string
+	switch s.cell.Life() {
+	case cell.Up, cell.Restarting:
+	default:
+		down = append(down, s.name)
+	}
+	for _, c := range s.children { // immutable
+		if c.Supervisor != nil {
+			down = append(down, c.Supervisor.Down()...)
+			continue
+		}
+		if l := c.Cell.Life(); l != cell.Up && l != cell.Restarting {
+			down = append(down, c.name)
+		}
+	}
+	return down
+}
