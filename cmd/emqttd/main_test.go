@@ -49,7 +49,7 @@ type process struct {
 // machines, a data directory.
 func base(dir string, more ...string) []string {
 	return append([]string{"--set", "listeners.tcp.default.bind=127.0.0.1:0", "--set", "listeners.ws.default.bind=",
-		"--set", "log.format=json", "--set", "node.data_dir=" + dir}, more...)
+		"--set", "dashboard.bind=", "--set", "log.format=json", "--set", "node.data_dir=" + dir}, more...)
 }
 
 func command(t *testing.T, args ...string) *exec.Cmd {
@@ -304,7 +304,7 @@ func TestHealthAsksTheRunningBroker(t *testing.T) {
 	require.NoError(t, err)
 	address := free.Addr().String()
 	require.NoError(t, free.Close())
-	require.NoError(t, os.WriteFile(file, []byte("node: {data_dir: "+dir+"}\nlog: {format: json}\nlisteners:\n  tcp: {default: {bind: '127.0.0.1:0'}}\n  ws: {default: {bind: '"+address+"'}}\n"), 0o600))
+	require.NoError(t, os.WriteFile(file, []byte("node: {data_dir: "+dir+"}\nlog: {format: json}\ndashboard: {bind: ''}\nlisteners:\n  tcp: {default: {bind: '127.0.0.1:0'}}\n  ws: {default: {bind: '"+address+"'}}\n"), 0o600))
 	var out bytes.Buffer
 	require.Equal(t, 1, run([]string{"-c", file, "--health"}, &out, &out), "nobody is there yet")
 	boot(t, nil, "-c", file)

@@ -92,7 +92,7 @@ func TestMosquittosPasswordFileIsReadAndReadAgain(t *testing.T) {
 	out, err := exec.Command(passwd, "-b", file, "ann", "second").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	cfg, _, err := config.Load(config.Sources{Sets: append([]string{"listeners.tcp.default.bind=127.0.0.1:0",
-		"listeners.ws.default.bind=127.0.0.1:0", "store.engine=memory"}, sets...)})
+		"listeners.ws.default.bind=127.0.0.1:0", "dashboard.bind=", "store.engine=memory"}, sets...)})
 	require.NoError(t, err)
 	_, err = b.Reload(cfg)
 	require.NoError(t, err)
@@ -137,7 +137,7 @@ func TestWillsAtTheEndOfTheBroker(t *testing.T) {
 // startIn starts a broker whose store is in dir.
 func startIn(t *testing.T, dir string) *broker.Broker {
 	t.Helper()
-	cfg, _, err := config.Load(config.Sources{Sets: []string{"node.data_dir=" + dir, "listeners.tcp.default.bind=127.0.0.1:0", "listeners.ws.default.bind="}})
+	cfg, _, err := config.Load(config.Sources{Sets: []string{"node.data_dir=" + dir, "listeners.tcp.default.bind=127.0.0.1:0", "listeners.ws.default.bind=", "dashboard.bind="}})
 	require.NoError(t, err)
 	b, err := broker.Start(cfg, zerolog.Nop())
 	require.NoError(t, err)
