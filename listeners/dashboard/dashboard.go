@@ -15,12 +15,6 @@ import (
 	"strings"
 )
 
-// Policy is the Content-Security-Policy that the page lives with: nothing
-// inline, nothing from another origin. The microscope's sockets go to this
-// origin too; ws: and wss: are named because 'self' does not cover them in all
-// browsers.
-const Policy = "default-src 'self'; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'"
-
 //go:embed dist
 var dist embed.FS
 
@@ -36,7 +30,9 @@ type page struct {
 	assets map[string]*asset // by URL path
 }
 
-// Handler serves the page at / and its files beside it. Anything else is 404.
+// Handler serves the page at / and its files beside it. Anything else is 404. The
+// headers that keep the page to itself are the server's (listeners/api); the page
+// has nothing inline and nothing from another host, so that they may be strict.
 //
 // A file is asked for with the hash of its contents (app.js?v=...) and may be
 // kept for ever; the document, which names the hashes, is asked for again each
@@ -113,9 +109,6 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Security-Policy", Policy)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Type", a.kind)
 	h.Set("ETag", a.tag)
 	h.Set("Vary", "Accept-Encoding")

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"emqttd/listeners/api"
+	"emqttd/listeners/dashboard"
 )
 
 // extensions are the routes that other packages bring to the API, one line each.
@@ -14,7 +15,7 @@ func (b *Broker) extensions() []api.Extension {
 }
 
 // page is what the dashboard shows at /; nil: nothing.
-func (b *Broker) page() http.Handler { return nil }
+func (b *Broker) page() http.Handler { return dashboard.Handler() }
 
 // exposition is what /metrics answers; nil: nothing.
 func (b *Broker) exposition() http.Handler { return nil }

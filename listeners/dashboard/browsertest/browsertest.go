@@ -68,7 +68,8 @@ func Start(t testing.TB) *Browser {
 	args := []string{
 		"--headless=new", "--remote-debugging-pipe", "--user-data-dir=" + profile(t),
 		"--no-first-run", "--no-default-browser-check", "--disable-gpu", "--disable-extensions", "--disable-sync",
-		"--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--hide-scrollbars",
+		"--disable-background-networking", "--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows",
+		"--disable-component-update", "--disable-dev-shm-usage", "--hide-scrollbars",
 		"--force-color-profile=srgb", "--lang=en-GB", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
 	}
 	if os.Geteuid() == 0 {

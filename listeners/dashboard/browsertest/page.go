@@ -165,14 +165,14 @@ func (p *Page) eval(out any, expression string) error {
 }
 
 // waiting resolves with true once an expression holds, false when time is up. It
-// looks after every frame that the page draws.
+// looks every few milliseconds: a tab that nobody sees draws no frames.
 const waiting = `new Promise(resolve => {
 	const end = performance.now() + %d
 	const look = () => {
 		let holds = false
 		try { holds = !!(%s) } catch {}
 		if (holds || performance.now() > end) resolve(holds)
-		else requestAnimationFrame(look)
+		else setTimeout(look, 10)
 	}
 	look()
 })`

@@ -15,8 +15,8 @@ export function Account() {
   if (!who) return null
   return (
     <>
-      <Button look="quiet" icon="users" title={`Logged in as ${who.name}, ${who.role}. Change the password`} onClick={() => setOpen(true)}>
-        <span class="who">{who.name}</span>
+      <Button look="quiet" icon="users" title={`Logged in as ${who.user}, ${who.role}. Change the password`} onClick={() => setOpen(true)}>
+        <span class="who">{who.user}</span>
       </Button>
       {open && <PasswordDialog onClose={() => setOpen(false)} />}
     </>
@@ -29,7 +29,7 @@ export function PasswordDialog({ onClose }: { onClose: () => void }) {
   const [again, setAgain] = useState('')
   const differs = again !== '' && again !== next
   const submit = async () => {
-    await put('/session/password', { current, password: next })
+    await put('/password', { old_password: current, new_password: next })
     toast('The password is changed.')
     await look()
   }

@@ -27,9 +27,9 @@ const patience = 15_000 // ms until a request is given up
  * other types as text, nothing as undefined. Throws Problem.
  */
 export async function request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-  const headers: Record<string, string> = { Accept: 'application/json' }
+  // What a form or a link of another page cannot send.
+  const headers: Record<string, string> = { Accept: 'application/json', 'X-Requested-With': 'emqttd' }
   if (body !== undefined) headers['Content-Type'] = 'application/json'
-  if (method !== 'GET') headers['X-Emqttd-Request'] = 'page' // what a foreign form cannot send
   const late = AbortSignal.timeout(patience)
   let answer: Response
   try {

@@ -11,7 +11,7 @@ import { Icon } from './ui/icon'
 export function Banner() {
   const who = useStore(me)
   const [open, setOpen] = useState(false)
-  if (!who?.must_change) return null
+  if (!who?.initial) return null
   return (
     <div class="banner warn">
       <Icon name="key" />

@@ -10,6 +10,11 @@ export type Line = 'off' | 'connecting' | 'live' | 'lost'
 /** line says how the stream is, for the mark in the header. */
 export const line = store<Line>('off')
 
+/** types are the groups of events that pages look at; clients that come and go are too many. */
+const types = 'stats,alarm'
+
+const pause = 2000 // ms
+
 type Listener = (data: unknown) => void
 const listeners = new Map<string, Set<Listener>>()
 const attached = new Set<string>()
@@ -32,16 +37,18 @@ function attach(type: string) {
   source.addEventListener(type, dispatch as (e: Event) => void)
 }
 
-export function open() {
+/**
+ * open begins the stream. refused is called, after a pause, when the broker
+ * answers it with something else, such as 401: the browser then gives it up.
+ */
+export function open(refused: () => void) {
   close()
   line.set('connecting')
-  source = new EventSource('/api/v1/events')
+  source = new EventSource('/api/v1/events?types=' + types)
   source.onopen = () => line.set('live')
   source.onerror = () => {
     line.set('lost')
-    // A browser gives a stream up for good after an answer that is no stream,
-    // such as 503 from a broker that is starting.
-    if (source?.readyState === EventSource.CLOSED) retry = setTimeout(open, 3000)
+    if (source?.readyState === EventSource.CLOSED) retry = setTimeout(refused, pause)
   }
   for (const type of listeners.keys()) attach(type)
 }

@@ -63,5 +63,15 @@ export function ago(at: string | number | undefined | null): string {
   return s < 2 ? 'just now' : duration(s) + ' ago'
 }
 
+/** age is ago in its largest unit alone, for the columns of tables. */
+export function age(at: string | number | undefined | null): string {
+  const d = moment(at)
+  if (!d) return '–'
+  const s = Math.max(0, Math.round((Date.now() - d.getTime()) / 1000))
+  if (s < 60) return `${s} s`
+  if (s < 3600) return `${Math.floor(s / 60)} min`
+  return s < 86400 ? `${Math.floor(s / 3600)} h` : `${count(Math.floor(s / 86400))} d`
+}
+
 /** plural writes "1 client", "2 clients". */
 export const plural = (n: number, one: string, many = one + 's'): string => `${count(n)} ${n === 1 ? one : many}`

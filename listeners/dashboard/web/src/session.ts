@@ -6,10 +6,10 @@ import { close, open } from './events'
 import { store } from './store'
 
 export interface Me {
-  name: string
+  user: string
   role: 'viewer' | 'administrator'
-  /** must_change: still the password everyone knows. */
-  must_change?: boolean
+  /** initial: still with the password that everybody knows. */
+  initial: boolean
 }
 
 /** me: undefined until the first answer, null for nobody. */
@@ -30,7 +30,7 @@ export async function look() {
 }
 
 export async function login(name: string, password: string) {
-  enter(await post<Me>('/login', { name, password }))
+  enter(await post<Me>('/login', { username: name, password }))
 }
 
 export async function logout() {
@@ -40,7 +40,13 @@ export async function logout() {
 
 function enter(who: Me) {
   me.set(who)
-  open()
+  open(again)
+}
+
+/** again is for a stream that was refused: who is logged in may have changed. */
+async function again() {
+  await look()
+  if (offline.get() !== undefined) open(again)
 }
 
 export function leave() {

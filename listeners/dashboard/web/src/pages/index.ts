@@ -2,9 +2,29 @@
 
 // The menu, top to bottom: emqttd's pages in emqttd's order, ours among them.
 // A new page is one line here.
+import { audit } from './audit'
+import { clients } from './clients'
+import { config } from './config'
+import { httpapi } from './httpapi'
+import { listeners, routes, sessions, subscriptions, topics } from './lists'
 import { overview } from './overview'
 import type { Page } from './page'
+import { retained } from './retained'
+import { users } from './users'
 
 export type { Page }
 
-export const pages: Page[] = [overview]
+export const pages: Page[] = [
+  overview,
+  clients,
+  sessions,
+  topics,
+  routes,
+  subscriptions,
+  retained,
+  listeners,
+  users,
+  audit,
+  config,
+  httpapi,
+]

@@ -226,5 +226,5 @@ export function Segments<T extends string>(props: {
 
 /** Code is text as it stands: identifiers, topics, bytes. */
 export const Code = ({ children, title }: { children: ComponentChildren; title?: string }) => (
-  <code title={title}>{children}</code>
+  <code title={title ?? (typeof children === 'string' ? children : undefined)}>{children}</code>
 )

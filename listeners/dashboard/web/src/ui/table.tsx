@@ -17,7 +17,8 @@ export interface Column<T> {
   title: string
   /** sort is the name by which the broker orders; none: the column cannot. */
   sort?: string
-  align?: 'right'
+  /** align right for figures; text for what may be long and is to wrap. */
+  align?: 'right' | 'text'
   /** main heads the card on a phone. */
   main?: boolean
   cell: (row: T) => ComponentChildren
@@ -57,7 +58,7 @@ export function Table<T>(props: TableProps<T>) {
   const page = Math.max(1, Number(query.get('page')) || 1)
   const size = query.get('size') ?? '50'
   const order = query.get('sort') ?? props.sort ?? ''
-  const path = props.path + params({ ...props.filter, q, page, limit: size, sort: order })
+  const path = props.path + params({ ...props.filter, search: q, page, limit: size, sort: order })
   const { data, error, loading, reload } = useResource<PageOf<T>>(path, props.every ?? 5000)
   const [kept, keep] = useState<PageOf<T>>()
   useEffect(() => data && keep(data), [data])
@@ -97,13 +98,15 @@ interface RowsProps<T> {
   actions?: (row: T) => ComponentChildren
   order?: string
   onOrder?: (order: string) => void
+  /** compact: few and narrow columns, a table on a phone too. */
+  compact?: boolean
 }
 
 /** Rows is the table itself; alone it shows a list that is there already. */
-export function Rows<T>({ label, columns, rowKey, rows, actions, order = '', onOrder }: RowsProps<T>) {
+export function Rows<T>({ label, columns, rowKey, rows, actions, order = '', onOrder, compact }: RowsProps<T>) {
   return (
     <div class="scroll">
-      <table role="table" aria-label={label}>
+      <table role="table" class={compact ? 'compact' : 'cards'} aria-label={label}>
         <thead role="rowgroup">
           <tr role="row">
             {columns.map((c) => (

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { useState } from 'preact/hooks'
+import { del, segment } from '../api'
+import { age, bytes, count, duration, time } from '../format'
+import { link } from '../router'
+import { admin } from '../session'
+import type { Client } from '../types'
+import { Badge, Button, Code, Panel } from '../ui/basics'
+import { ask } from '../ui/dialog'
+import { type Column, Table } from '../ui/table'
+import { toast } from '../ui/toast'
+import { ClientPage } from './client'
+import type { Page } from './page'
+
+const columns: Column<Client>[] = [
+  {
+    key: 'id',
+    title: 'Client ID',
+    sort: 'client_id',
+    main: true,
+    cell: (c) => (
+      <a href={link('clients', [c.client_id])}>
+        <Code>{c.client_id}</Code>
+      </a>
+    ),
+  },
+  { key: 'user', title: 'User name', sort: 'username', cell: (c) => c.username || <span class="dim">none</span> },
+  { key: 'peer', title: 'Address', cell: (c) => <Code>{c.peer ?? '–'}</Code> },
+  { key: 'listener', title: 'Listener', cell: (c) => c.listener },
+  {
+    key: 'protocol',
+    title: 'MQTT',
+    cell: (c) => (
+      <>
+        {c.protocol} {c.congested && <Badge tone="warn">congested</Badge>}
+      </>
+    ),
+  },
+  { key: 'alive', title: 'Keep alive', align: 'right', cell: (c) => (c.keep_alive_seconds ? `${count(c.keep_alive_seconds)} s` : 'off') },
+  { key: 'in', title: 'Received', align: 'right', cell: (c) => bytes(c.received_bytes) },
+  { key: 'out', title: 'Sent', align: 'right', cell: (c) => bytes(c.sent_bytes) },
+  { key: 'queued', title: 'Queued', align: 'right', cell: (c) => count(c.queued) },
+  {
+    key: 'since',
+    title: 'Connected for',
+    sort: 'connected_at',
+    cell: (c) => <span title={time(c.connected_at)}>{age(c.connected_at)}</span>,
+  },
+]
+
+export function kick(id: string, done: () => void) {
+  ask({
+    title: 'Disconnect this client?',
+    body: (
+      <p>
+        <Code>{id}</Code> is disconnected at once and may connect again. To keep it out, ban it.
+      </p>
+    ),
+    action: 'Disconnect',
+    danger: true,
+    submit: async () => {
+      await del('/clients/' + segment(id))
+      toast(`${id} was disconnected.`)
+      done()
+    },
+  })
+}
+
+function Clients({ rest }: { rest: string[] }) {
+  const [version, setVersion] = useState(0)
+  const id = rest[0]
+  if (id !== undefined) return <ClientPage id={id} />
+  return (
+    <Panel flush>
+      <Table
+        label="Connected clients"
+        path="/clients"
+        search="Client ID, user name or address"
+        columns={columns}
+        rowKey={(c) => c.client_id}
+        sort="client_id"
+        version={version}
+        empty={
+          <>
+            No client is connected. Open <a href={link('websocket')}>WebSocket</a> to connect one from here, or run{' '}
+            <code>emqtt sub -t '#'</code>.
+          </>
+        }
+        actions={
+          admin()
+            ? (c) => (
+                <Button small look="quiet" icon="close" label={`Disconnect ${c.client_id}`} onClick={() => kick(c.client_id, () => setVersion(version + 1))} />
+              )
+            : undefined
+        }
+      />
+    </Panel>
+  )
+}
+
+/** expiry writes how long a session outlives its connection. */
+export const expiry = (seconds: number): string =>
+  seconds === 0 ? 'with the connection' : seconds === 0xffffffff ? 'never' : `after ${duration(seconds)}`
+
+export const clients: Page = { id: 'clients', title: 'Clients', group: 'Monitor', icon: 'clients', view: Clients }

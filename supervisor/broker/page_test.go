@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package broker_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"emqttd/listeners/dashboard/browsertest"
+	"emqttd/protocol/packet"
+	"emqttd/supervisor/broker/brokertest"
+)
+
+// visitor is a browser before the page of a running broker.
+type visitor struct {
+	*browsertest.Page
+	t   *testing.T
+	b   *brokertest.Broker
+	url string
+}
+
+// visit starts a broker and opens its page.
+func visit(t *testing.T, b *browsertest.Browser, start func(testing.TB, ...string) *brokertest.Broker, sets ...string) *visitor {
+	t.Helper()
+	broker := start(t, append([]string{"dashboard.bind=127.0.0.1:0"}, sets...)...)
+	v := &visitor{b.Page(), t, broker, "http://" + broker.Addr("dashboard").String()}
+	t.Cleanup(func() {
+		require.Empty(t, v.Faults(), "exceptions, or refused by the security policy")
+		for _, url := range v.Requests() {
+			require.True(t, strings.HasPrefix(url, v.url), "the page asked another host: %s", url)
+		}
+	})
+	v.Open(v.url)
+	return v
+}
+
+func (v *visitor) login(name, password string) {
+	v.t.Helper()
+	v.Fill("Name", name)
+	v.Fill("Password", password)
+	v.Press("Log in")
+}
+
+// to opens a page and waits until it has something to show.
+func (v *visitor) to(page string) {
+	v.t.Helper()
+	v.Open(v.url + "/#/" + page)
+	v.Wait("document.querySelector('#main') && !document.querySelector('[aria-busy=true]') && !document.body.innerText.includes('Loading')")
+}
+
+func TestPage(t *testing.T) {
+	browser := browsertest.Start(t)
+
+	t.Run("one logs in, changes the first password, and stays logged in over a reload", func(t *testing.T) {
+		v := visit(t, browser, brokertest.Start)
+		v.login("admin", "wrong")
+		v.WaitText("wrong user name or password")
+		v.login("admin", "public")
+		v.WaitText("You use the password that every new broker has.")
+		v.Press("Change it")
+		v.Fill("Present password", "public")
+		v.Fill("New password", "a better one")
+		v.Fill("New password again", "a better one")
+		v.Press("Change")
+		v.WaitText("The password is changed.")
+		v.WaitNoText("You use the password that every new broker has.")
+		v.Reload()
+		v.WaitText("What the broker holds")
+		v.Press("Log out")
+		v.login("admin", "public")
+		v.WaitText("wrong user name or password")
+		v.login("admin", "a better one")
+		v.WaitText("What the broker holds")
+	})
+
+	t.Run("the theme follows the system until one chooses, and the choice stays", func(t *testing.T) {
+		v := visit(t, browser, brokertest.Start)
+		const dark = "getComputedStyle(document.documentElement).backgroundColor === 'rgb(13, 17, 22)'"
+		v.Scheme("light")
+		v.Wait("!(" + dark + ")")
+		v.Scheme("dark")
+		v.Wait(dark)
+		v.Press("Theme: as the system")
+		v.Wait("!(" + dark + ")")
+		v.Press("Theme: light")
+		v.Wait(dark)
+		v.Scheme("light")
+		v.Reload()
+		v.Wait(dark)
+	})
+
+	t.Run("figures come by themselves; a broker that comes back asks who is there", func(t *testing.T) {
+		v := visit(t, browser, brokertest.Start)
+		v.login("admin", "public")
+		v.Wait("document.querySelector('.line.live')")
+		join(t, v.b, clean(packet.V311, "one"))
+		v.Wait("document.querySelector('.tile .figure')?.innerText.trim() === '1'")
+		v.b.Stop()
+		v.Wait("document.querySelector('.line.lost')")
+		brokertest.Start(t, "dashboard.bind="+strings.TrimPrefix(v.url, "http://"))
+		v.WaitText("Log in")
+		v.login("admin", "public")
+		v.Wait("document.querySelector('.line.live')")
+	})
+
+	t.Run("the keyboard alone reaches the page and leaves a dialog", func(t *testing.T) {
+		v := visit(t, browser, brokertest.Start)
+		v.login("admin", "public")
+		v.WaitText("What the broker holds")
+		v.Press("Change it")
+		v.WaitFor("dialog[open]")
+		v.Key("Escape")
+		v.Wait("!document.querySelector('dialog[open]') && document.activeElement.innerText.trim() === 'Change it'")
+		v.Reload()
+		v.WaitText("What the broker holds")
+		v.Key("Tab")
+		v.Wait("document.activeElement.className === 'skip'")
+		v.Key("Enter")
+		v.Wait("document.activeElement.id === 'main'")
+	})
+}
+
+// pageNames are the addresses of all pages, and of what is inside some.
+var pageNames = []string{
+	"overview", "clients", "clients/861694030142473", "sessions", "topics", "routes", "subscriptions", "retained", "retained?topic=room/4/climate",
+	"retained?view=list", "listeners", "users", "audit", "configuration", "http_api", "nothing",
+}
+
+// TestPageLooks takes a picture of every page on a desk and on a phone. Whoever
+// changes the page looks at them: BROWSERTEST_SHOTS names the folder.
+func TestPageLooks(t *testing.T) {
+	v := visit(t, browsertest.Start(t), brokertest.Start)
+	dir := browsertest.Shots(t)
+	populate(t, v.b)
+	for _, size := range []struct {
+		name          string
+		width, height int
+	}{{"desk", 1440, 900}, {"phone", 390, 844}} {
+		v.Size(size.width, size.height)
+		v.Open(v.url)
+		v.WaitText("Log in")
+		v.Shot(dir, size.name+"-login")
+		v.login("admin", "public")
+		v.WaitText("What the broker holds")
+		for _, name := range pageNames {
+			v.to(name)
+			v.Shot(dir, size.name+"-"+strings.NewReplacer("/", "_", "?", "_").Replace(name))
+			require.Empty(t, v.Overflow(), "%s at %d pixels is too wide", name, size.width)
+		}
+		v.Scheme("dark")
+		v.to("overview")
+		v.Shot(dir, size.name+"-dark")
+		v.Scheme("light")
+		v.Press("Log out")
+	}
+}
+
+// populate gives the broker something to show.
+func populate(t *testing.T, b *brokertest.Broker) {
+	t.Helper()
+	c := clean(packet.V311, "861694030142473")
+	c.HasUsername, c.HasPassword = true, true
+	c.Username, c.Password, c.KeepAlive = "libaineu2004", []byte("12345678"), 60
+	phone := enter(t, open(t, b, "ws"), c)
+	phone.subscribe(packet.QoS1, "room/+/temperature", "$share/workers/jobs/#")
+	phone.publish(packet.QoS0, 0, "nobody/listens", "x")
+
+	away := join(t, b, kept(packet.V5, "sensor-at-the-far-end-of-the-building-with-a-long-name"))
+	away.subscribe(packet.QoS2, "room/#", "building/4/floor/2/corridor/west/room/17/window/3/state")
+	require.NoError(t, away.Close())
+
+	slow := join(t, b, kept(packet.V5, "slow"))
+	slow.subscribe(packet.QoS2, "room/#")
+	for i, room := range []string{"room/4/climate", "room/4/temperature", "room/17/climate", "hall"} {
+		phone.send(retained(pub(packet.QoS1, packet.ID(i+1), room, `{"celsius": 21.5, "humid": true}`)))
+	}
+	for answered := 0; answered < 4; {
+		q, err := phone.next()
+		require.NoError(t, err)
+		if _, ok := q.(*packet.Ack); ok {
+			answered++
+		}
+	}
+}
