@@ -7,6 +7,7 @@ import (
 
 	"emqttd/listeners/api"
 	"emqttd/listeners/dashboard"
+	"emqttd/listeners/openmetrics"
 )
 
 // extensions are the routes that other packages bring to the API, one line each.
@@ -14,8 +15,10 @@ func (b *Broker) extensions() []api.Extension {
 	return nil
 }
 
-// page is what the dashboard shows at /; nil: nothing.
+// page is what the dashboard shows at /.
 func (b *Broker) page() http.Handler { return dashboard.Handler() }
 
-// exposition is what /metrics answers; nil: nothing.
-func (b *Broker) exposition() http.Handler { return nil }
+// exposition is what /metrics answers.
+func (b *Broker) exposition() http.Handler {
+	return openmetrics.Handler(openmetrics.NewGatherer(b.Sources()))
+}

@@ -78,10 +78,8 @@ func maxFiles() int64 {
 
 // Ready implements api.Broker.
 func (b inspector) Ready() (ok bool, why string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return false, "shutting down"
+	if err := b.Broker.Ready(); err != nil {
+		return false, err.Error()
 	}
 	return true, ""
 }
