@@ -63,7 +63,12 @@ type Detach struct {
 	// Expiry is the session expiry that a DISCONNECT has set, if HasExpiry.
 	HasExpiry bool
 	Expiry    uint32
+	Reply     *cell.Cell // gets Detached; nil: the connection is closed already
 }
+
+// Detached answers Detach: what DISCONNECT has changed is stored, and the
+// connection may be closed. session -> protocol.
+type Detached struct{ mailbox.Link }
 
 // Expired asks the owner of the client id to end a session whose time is over.
 // session -> sm.

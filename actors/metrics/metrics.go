@@ -30,11 +30,12 @@ const (
 	DropRate                     // above the client's rate
 	DropPoison                   // crashed its actor twice
 	DropStoreFull                // all sessions and retained messages together are at their bound
+	DropUnsubscribed             // waited for a subscription that was removed
 	dropCount
 )
 
 var dropNames = [dropCount]string{"no_subscriber", "queue_full", "queue_bytes", "qos0_offline", "qos0_slow", "expired",
-	"too_large", "denied", "session_ended", "share_without_member", "retained_full", "match_steps", "rate", "poison", "store_full"}
+	"too_large", "denied", "session_ended", "share_without_member", "retained_full", "match_steps", "rate", "poison", "store_full", "unsubscribed"}
 
 // String is the metric label.
 func (d Drop) String() string { return dropNames[d] }

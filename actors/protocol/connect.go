@@ -260,7 +260,7 @@ func (st *stage) sessionStarted(msg *cast.SessionStarted) {
 		if msg.Session != nil {
 			s.detached = false
 			st.arrived()
-			st.detach(s.reason)
+			st.detach(s.reason, nil)
 		}
 		st.x.End()
 		return

@@ -17,7 +17,7 @@ func (st *stage) poison(p *cell.Poison) {
 	r, ok := p.Message.(*cast.Received)
 	if !ok {
 		if _, closed := p.Message.(*cast.Closed); closed {
-			st.detach(metrics.ClosePoison)
+			st.detach(metrics.ClosePoison, nil)
 			st.x.End()
 			return
 		}

@@ -28,7 +28,7 @@ const (
 	authenticating              // a password is being checked, or an AUTH exchange goes on
 	starting                    // the session manager has been asked
 	connected
-	leaving // a fault was found: what was received before it is being answered
+	leaving // a fault was found, or DISCONNECT came: what was received before is being answered
 	closing // a Shutdown is on its way: nothing more is taken
 )
 
@@ -158,6 +158,9 @@ func (st *stage) Receive(ctx *cell.Context) {
 		st.durable(msg)
 	case *cast.Faulty:
 		st.faulty(msg)
+	case *cast.Detached:
+		st.s.answered = true
+		st.left()
 	case *cast.Closed:
 		st.closed(msg)
 	case *cast.Silent:
@@ -461,7 +464,7 @@ func (st *stage) closed(msg *cast.Closed) {
 			return // sessionStarted or kicked ends it
 		}
 	}
-	st.detach(msg.Reason)
+	st.detach(msg.Reason, nil)
 	st.release()
 	st.x.End()
 }
@@ -473,7 +476,7 @@ func (st *stage) release() {
 	}
 }
 
-func (st *stage) detach(reason metrics.Close) {
+func (st *stage) detach(reason metrics.Close, reply *cell.Cell) {
 	s := st.s
 	if s.session == nil || s.detached {
 		return
@@ -486,7 +489,8 @@ func (st *stage) detach(reason metrics.Close) {
 		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", s.clientID).Stringer("peer", st.conn.Peer).
 			Stringer("reason", reason).Msg("client disconnected")
 	}
-	st.x.Cast(s.session, &cast.Detach{Epoch: s.epoch, Reason: reason, KeepWill: s.keepWill, HasExpiry: s.hasExpiry, Expiry: s.newExpiry})
+	st.x.Cast(s.session, &cast.Detach{Epoch: s.epoch, Reason: reason, KeepWill: s.keepWill,
+		HasExpiry: s.hasExpiry, Expiry: s.newExpiry, Reply: reply})
 	st.departed(reason)
 }
 
@@ -512,7 +516,8 @@ func (st *stage) departed(reason metrics.Close) {
 }
 
 // disconnect is the client's DISCONNECT: 0x00 takes the will away
-// [v3.1.1 MQTT-3.14.4-3, v5 MQTT-3.14.4-3].
+// [v3.1.1 MQTT-3.14.4-3, v5 MQTT-3.14.4-3]. The connection is closed behind the
+// acknowledgements that are owed, and when the session has stored what changed.
 func (st *stage) disconnect(p *packet.Disconnect) {
 	s := st.s
 	if p.Properties.Has(packet.PropSessionExpiry) {
@@ -528,8 +533,8 @@ func (st *stage) disconnect(p *packet.Disconnect) {
 	} else {
 		reason = metrics.CloseWithWill
 	}
-	st.detach(reason)
-	st.close(nil, reason, "")
+	s.phase, s.last = leaving, &cast.Shutdown{Version: s.version, Reason: reason}
+	st.detach(reason, &st.conn.Protocol)
 }
 
 // kicked closes the connection on behalf of its session or an operator:

@@ -70,7 +70,7 @@ func (st *stage) send(it item) bool {
 	if it.qos == packet.QoS2 && st.durable() {
 		// The mapping is durable before the PUBLISH leaves: else the id of another
 		// message after a restart would make a duplicate.
-		f.tag = st.commit(committing{thenDeliver, id}, st.op(store.PutInflight, id, f))
+		f.tag = st.commit(committing{kind: thenDeliver, id: id}, st.op(store.PutInflight, id, f))
 		st.inflight.Put(st.x, id, f)
 		return true
 	}
@@ -171,6 +171,10 @@ func (st *stage) enqueue(it item) {
 	for st.s.queued+it.msg.Size() > lim.MaxQueuedBytes && st.queue.Len(st.x) > 0 {
 		st.shed(metrics.DropQueueBytes)
 	}
+	if it.found && it.qos > packet.QoS0 {
+		it.found = false
+		st.lazily(store.Op{Kind: store.Append, Message: it.msg, Sessions: []uint64{st.number}, Retain: it.retain})
+	}
 	st.push(it)
 }
 
@@ -207,7 +211,7 @@ func (st *stage) dequeue() (item, bool) {
 // refuse drops a message of the session for a counted reason.
 func (st *stage) refuse(it item, why metrics.Drop) {
 	st.drop(why, 1)
-	if it.qos > packet.QoS0 && it.msg.ID.Seq != 0 {
+	if it.qos > packet.QoS0 && it.msg.ID.Seq != 0 && !it.found {
 		st.lazily(store.Op{Kind: store.Discard, Message: it.msg})
 	}
 }
@@ -280,7 +284,7 @@ func (st *stage) pubrec(msg cast.Ack, f flight, ok bool) {
 	default:
 		f.released = true
 		if st.durable() {
-			f.tag = st.commit(committing{thenRelease, msg.ID}, st.op(store.PutInflight, msg.ID, f))
+			f.tag = st.commit(committing{kind: thenRelease, id: msg.ID}, st.op(store.PutInflight, msg.ID, f))
 		} else if st.live() {
 			d := st.deliver()
 			d.Release = append(d.Release, msg.ID)

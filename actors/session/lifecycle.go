@@ -28,17 +28,13 @@ func (st *stage) attach(msg *cast.Attach) {
 	}
 	// A session that is over already, but not ended yet, does not come back.
 	present := s.present && !s.over && !st.expired() && !(old != nil && s.expiry == 0)
-	if s.will != nil && (!present || old != nil && s.willDelay == 0) {
-		// [v5 3.1.4-3, MQTT-3.1.3-9]: a delay that is not over dies with the new
-		// connection. The will of a session that ends is not the next one's to get.
-		var not *cell.Cell
-		if !present {
-			not = st.cell
-		}
-		st.publishWill(not)
+	dead := s.will
+	if dead != nil && (st.spared() || present && (old == nil || s.willDelay > 0)) {
+		dead = nil // [v5 3.1.4-3, MQTT-3.1.3-9]: a delay that is not over dies with the new connection
 	}
+	var ops []store.Op // one commit: old and new exist never both, never neither
 	if !present {
-		st.reset()
+		ops = st.reset()
 	}
 	if s.ready {
 		st.x.Count(&st.member.Online, -1) // until the new connection is ready
@@ -47,7 +43,7 @@ func (st *stage) attach(msg *cast.Attach) {
 	s.username, s.version, s.expiry = a.Username, a.Version, a.Expiry
 	s.window = min(int(a.ReceiveMaximum), st.env.Limits().MaxInflight)
 	s.maxPacket, s.will, s.willDelay = a.MaxPacket, a.Will, a.WillDelay
-	s.congested, s.looking, s.gone = false, false, 0
+	s.congested, s.looking, s.gone, s.grace = false, false, 0, 0
 	st.x.Clear(st.willTimer.Timer())
 	st.x.Clear(st.expiryTimer.Timer())
 	for range st.answers.Len(st.x) {
@@ -57,15 +53,23 @@ func (st *stage) attach(msg *cast.Attach) {
 	if g := a.Conn.Loop.Group(); g != st.x.Group() {
 		st.x.Move(g)
 	}
-	wasPresent := present
 	s.present = true
-	if st.record() {
-		s.starting = s.token
-		st.follow(s.token, committing{kind: thenStarted, id: boolID(wasPresent)})
+	ops = append(ops, st.record()...)
+	var not *cell.Cell
+	if !present {
+		not = st.cell // the will of a session that ends is not the next one's to get
+	}
+	if !st.submit(ops, dead, not, true) {
+		st.reply(present)
 		return
 	}
-	st.reply(wasPresent)
+	s.starting = s.token
+	st.follow(s.token, committing{kind: thenStarted, id: boolID(present)})
 }
+
+// spared reports whether a will is not published although its connection is
+// gone: the broker was, and the client is back before the grace for that is over.
+func (st *stage) spared() bool { return st.s.conn == nil && st.x.Now() < st.s.grace }
 
 func boolID(b bool) packet.ID {
 	if b {
@@ -74,21 +78,43 @@ func boolID(b bool) packet.ID {
 	return 0
 }
 
-// record writes the session's record if it outlives its connection, or did; it
-// reports whether the answer has to wait for it.
-func (st *stage) record() bool {
+// record is what the store has to do so that its record of the session is true:
+// of one that outlives its connection, and, for the will, of one that does not.
+func (st *stage) record() (ops []store.Op) {
 	s := st.s
-	if !st.durable() && !s.kept {
+	if s.kept && !st.durable() {
+		ops = append(ops, store.Op{Kind: store.EndSession, Session: st.number})
+	}
+	if s.kept = st.durable() || s.will != nil; s.kept {
+		ops = append(ops, store.Op{Kind: store.PutSession, Session: st.number, Record: st.snapshot()})
+	}
+	return ops
+}
+
+// submit commits ops together with the publication of a will, if dead is one:
+// exactly one per death, also when the broker is killed in between. With wait it
+// is tagged, for an answer that has to follow, unless there is nothing to commit:
+// then it reports false.
+func (st *stage) submit(ops []store.Op, dead *packet.Will, not *cell.Cell, wait bool) bool {
+	how := Publishing{More: ops, Not: not, Always: wait}
+	if wait {
+		how.Reply, how.Tag = st.cell, st.s.token+1
+	}
+	switch {
+	case dead != nil:
+		m := message.FromWill(dead, st.clientID, st.x.Now())
+		if !st.pub.Publish(st.x, m, how).Waits {
+			return false
+		}
+	case len(ops) == 0:
 		return false
+	default:
+		st.x.Submit(st.pub.Log, &store.Commit{Ops: ops, Reply: how.Reply, Tag: how.Tag})
 	}
-	tag := st.tag()
-	op := store.Op{Kind: store.PutSession, Session: st.number, Record: st.snapshot()}
-	if !st.durable() {
-		op = store.Op{Kind: store.EndSession, Session: st.number}
+	if wait {
+		st.tag()
 	}
-	s.kept = st.durable()
-	st.x.Submit(st.pub.Log, &store.Commit{Ops: []store.Op{op}, Reply: st.cell, Tag: tag})
-	return true
+	return wait
 }
 
 func (st *stage) snapshot() *store.Record {
@@ -112,8 +138,8 @@ func (st *stage) reply(present bool) {
 }
 
 // reset makes the session a new one: nothing of the state before survives
-// [v3.1.1 MQTT-3.1.2-6, v5 MQTT-3.1.2-4].
-func (st *stage) reset() {
+// [v3.1.1 MQTT-3.1.2-6, v5 MQTT-3.1.2-4]. It returns what the store has to do.
+func (st *stage) reset() []store.Op {
 	st.unrouteAll()
 	for id, f := range st.inflight.All {
 		st.inflight.Delete(st.x, id)
@@ -133,11 +159,11 @@ func (st *stage) reset() {
 	for t := range st.asked.All {
 		st.asked.Delete(st.x, t)
 	}
-	if st.s.kept {
-		// At once, not with the lazy operations: a new record of the session may follow.
-		st.x.Submit(st.pub.Log, &store.Commit{Ops: []store.Op{{Kind: store.EndSession, Session: st.number}}})
-		st.s.kept = false
+	if !st.s.kept {
+		return nil
 	}
+	st.s.kept = false
+	return []store.Op{{Kind: store.EndSession, Session: st.number}}
 }
 
 // pass gives a message of a shared group to another member, and counts what
@@ -172,10 +198,14 @@ func (st *stage) ready(msg *cast.Ready) {
 	}
 }
 
-// detach is told that the connection of an epoch is gone.
+// detach is told that the connection of an epoch is gone. After a DISCONNECT the
+// connection is closed when the store knows that the will is withdrawn and how
+// long the session stays; of a connection that was lost it learns with the next
+// commit.
 func (st *stage) detach(msg *cast.Detach) {
 	s := st.s
 	if msg.Epoch != s.epoch || s.conn == nil {
+		st.detached(msg.Reply)
 		return
 	}
 	if msg.HasExpiry {
@@ -186,21 +216,35 @@ func (st *stage) detach(msg *cast.Detach) {
 		s.will = nil
 	}
 	s.gone = st.x.Now()
-	if s.expiry == 0 {
-		st.finish() // [v5 3.1.2.11.2]: the session ends with the connection
-		return
+	var dead *packet.Will
+	if s.expiry > 0 && s.willDelay == 0 {
+		dead, s.will = s.will, nil
 	}
-	if s.will != nil && s.willDelay == 0 {
-		st.publishWill(nil)
-	}
-	if s.will != nil {
+	if s.will != nil && s.expiry > 0 {
 		st.x.Arm(st.willTimer.Timer(), s.gone+int64(s.willDelay)*int64(time.Second))
 	}
-	if s.expiry != never {
+	if s.expiry > 0 && s.expiry != never {
 		st.x.Arm(st.expiryTimer.Timer(), s.gone+int64(s.expiry)*int64(time.Second))
 	}
-	if st.record() {
-		st.follow(s.token, committing{kind: thenAnswer})
+	var ops []store.Op
+	if s.kept && (s.expiry > 0 || msg.Reply != nil) {
+		// Also of a session that ends now: what it has is still to be passed on.
+		ops = append(ops, store.Op{Kind: store.PutSession, Session: st.number, Record: st.snapshot()})
+	}
+	if st.submit(ops, dead, nil, msg.Reply != nil) {
+		st.follow(s.token, committing{kind: thenDetached, to: msg.Reply})
+	} else {
+		st.detached(msg.Reply)
+	}
+	if s.expiry == 0 {
+		st.finish() // [v5 3.1.2.11.2]: the session ends with the connection
+	}
+}
+
+// detached tells a connection that nothing of it is owed any more.
+func (st *stage) detached(to *cell.Cell) {
+	if to != nil {
+		st.x.Cast(to, &cast.Detached{})
 	}
 }
 
@@ -248,23 +292,16 @@ func (st *stage) finish() {
 func (st *stage) timer(t *cell.TimerFired) {
 	switch {
 	case t.Key == timerWill && st.s.conn == nil && st.s.will != nil:
-		st.publishWill(nil) // [v5 MQTT-3.1.3-9, 3.1.2.5]
-		if st.record() {
-			st.follow(st.s.token, committing{kind: thenAnswer})
+		dead := st.s.will // [v5 MQTT-3.1.3-9, 3.1.2.5]
+		st.s.will = nil
+		var ops []store.Op
+		if st.s.kept {
+			ops = append(ops, store.Op{Kind: store.PutSession, Session: st.number, Record: st.snapshot()})
 		}
+		st.submit(ops, dead, nil, false)
 	case t.Key == timerExpiry && st.expired() && !st.s.over:
 		st.finish()
 	}
-}
-
-// publishWill publishes the will and forgets it: exactly one per death
-// [v3.1.1 MQTT-3.1.2-8 -10, v5 MQTT-3.1.2-8 -10]. The session not, if any, does
-// not get it.
-func (st *stage) publishWill(not *cell.Cell) {
-	m := message.FromWill(st.s.will, st.clientID, st.x.Now())
-	st.s.will = nil
-	st.x.Clear(st.willTimer.Timer())
-	st.pub.Publish(st.x, m, Publishing{Not: not})
 }
 
 // destroy ends the session: {destroy, ClientId}. The session manager has taken
@@ -283,17 +320,21 @@ func (st *stage) destroy(msg *cast.Destroy) {
 		st.x.Cast(&s.conn.Protocol, &cast.Kick{Code: code, Reason: msg.Reason, Detached: true})
 		st.offline()
 	}
-	if s.will != nil {
-		st.publishWill(st.cell) // the session ends, and with it the delay [v5 3.1.3.2.2]
+	dead := s.will // the session ends, and with it the delay [v5 3.1.3.2.2]
+	if msg.Reason == metrics.CloseTakeover && st.spared() {
+		dead = nil
 	}
-	st.reset()
+	s.will = nil
+	st.x.Clear(st.willTimer.Timer())
+	st.submit(st.reset(), dead, st.cell, false)
 	st.x.Count(&st.env.Metrics.Sessions, -1)
 	st.end()
 }
 
-// end comes when no publisher finds the session any more.
+// end comes when no publisher finds the session any more, and nobody waits for
+// one of its commits.
 func (st *stage) end() {
-	if st.s.destroyed && st.s.destroying == 0 {
+	if st.s.destroyed && st.s.destroying == 0 && st.waiting.Seen(st.x) == 0 {
 		st.x.End()
 	}
 }

@@ -36,6 +36,8 @@ type Publishing struct {
 	More  []store.Op // of the publisher, in the same commit
 	Reply *cell.Cell // gets Committed with Tag, if the message must be durable
 	Tag   uint64
+	// Always: Reply waits for More, whatever the QoS of the message.
+	Always bool
 	// MayRefuse: the publisher can be told that its message was not taken. Else
 	// what cannot be kept is delivered all the same.
 	MayRefuse bool
@@ -71,7 +73,7 @@ func (p *Publisher) Publish(ctx *cell.Context, m *message.Message, how Publishin
 	out := Outcome{Matched: f.Targets()}
 	if len(ops) > 0 {
 		c := &store.Commit{Ops: ops}
-		if m.QoS > packet.QoS0 && how.Reply != nil {
+		if how.Reply != nil && (m.QoS > packet.QoS0 || how.Always) {
 			c.Reply, c.Tag = how.Reply, how.Tag
 			out.Waits = true
 		}

@@ -3,9 +3,11 @@
 package session
 
 import (
+	"slices"
 	"time"
 
 	"emqttd/actors/cast"
+	"emqttd/actors/metrics"
 	"emqttd/actors/store"
 	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
@@ -31,8 +33,7 @@ func Restore(kind *cell.Kind, pub *Publisher, in store.Stored, g *group.Group, n
 		s.state.gone = now
 	}
 	if r.Will != nil {
-		s.state.will = willOf(r.Will)
-		s.state.willDelay = max(r.WillDelay, uint32(grace/time.Second))
+		s.state.will, s.state.willDelay, s.state.grace = willOf(r.Will), r.WillDelay, now+int64(grace)
 	}
 	for _, f := range in.Filters {
 		s.restoreFilter(f)
@@ -40,37 +41,47 @@ func Restore(kind *cell.Kind, pub *Publisher, in store.Stored, g *group.Group, n
 	for _, x := range in.Inflight {
 		s.restoreInflight(x)
 	}
+	var lost []*message.Message
 	for _, m := range in.Queue {
-		if it, ok := s.itemOf(m); ok {
-			s.queue.Load(it)
-			s.state.queued += it.msg.Size()
-			pub.Env.Metrics.QueuedBytes.Add(int64(it.msg.Size()))
+		it, ok := s.itemOf(m)
+		if !ok {
+			lost = append(lost, m)
+			continue
 		}
+		if _, found := slices.BinarySearch(in.Found, m.ID.Seq); found {
+			it.retain = true
+		}
+		s.queue.Load(it)
+		s.state.queued += it.msg.Size()
+		pub.Env.Metrics.QueuedBytes.Add(int64(it.msg.Size()))
 	}
 	for _, id := range in.Await {
 		s.await.Load(id, struct{}{})
 	}
-	s.cell.Push(&restored{at: now})
+	s.cell.Push(&restored{lost: lost})
 	return s
 }
 
 // restored is the first message of a session that was restored. self.
 type restored struct {
 	mailbox.Link
-	at int64 // when
+	lost []*message.Message // that no subscription has any more
 }
 
 // restored arms what the session waits for.
 func (st *stage) restored(msg *restored) {
 	s := st.s
+	for _, m := range msg.lost {
+		st.refuse(item{msg: m, qos: m.QoS}, metrics.DropUnsubscribed)
+	}
 	if s.conn != nil {
 		return // a client was faster
 	}
 	if s.will != nil {
-		st.x.Arm(st.willTimer.Timer(), max(s.gone+int64(s.willDelay)*int64(time.Second), msg.at))
+		st.x.Arm(st.willTimer.Timer(), max(s.gone+int64(s.willDelay)*int64(time.Second), s.grace))
 	}
 	if s.expiry != never {
-		st.x.Arm(st.expiryTimer.Timer(), s.gone+int64(s.expiry)*int64(time.Second))
+		st.x.Arm(st.expiryTimer.Timer(), max(s.gone+int64(s.expiry)*int64(time.Second), s.grace))
 	}
 }
 

@@ -70,6 +70,7 @@ type state struct {
 	will       *packet.Will
 	willDelay  uint32
 	gone       int64 // when the connection was lost
+	grace      int64 // after a restart of the broker: until when a client that comes back has not died
 	nextID     packet.ID
 	sent       uint64             // order of the inflight
 	queued     int                // bytes in queue
@@ -107,6 +108,7 @@ type item struct {
 	retain bool
 	subIDs []uint32
 	share  *cast.ShareRef
+	found  bool // by a lookup of retained messages: the store does not know yet that it waits
 }
 
 // flight is a message that was sent and is not done.
@@ -128,16 +130,18 @@ type answer struct {
 type committing struct {
 	kind commitKind
 	id   packet.ID
+	to   *cell.Cell // of thenDetached
 }
 
 type commitKind uint8
 
 const (
-	thenAnswer  commitKind = iota // flush answers
-	thenDeliver                   // inflight id
-	thenRelease                   // PUBREL for id
-	thenRouted                    // one more part of a SUBSCRIBE is done; the token is in id's stead
-	thenStarted                   // SessionStarted
+	thenAnswer   commitKind = iota // flush answers
+	thenDeliver                    // inflight id
+	thenRelease                    // PUBREL for id
+	thenRouted                     // one more part of a SUBSCRIBE is done; the token is in id's stead
+	thenStarted                    // SessionStarted
+	thenDetached                   // Detached
 )
 
 // New makes the session of a client id, whose actor is not started yet. The
@@ -204,6 +208,7 @@ func (st *stage) Receive(ctx *cell.Context) {
 		st.release(msg)
 	case *store.Committed:
 		st.committedTag(msg)
+		st.end()
 	case *cast.Drained:
 		st.s.congested = false
 	case *cast.Finish:
@@ -290,6 +295,7 @@ func (st *stage) committedTag(msg *store.Committed) {
 	}
 	st.waiting.Delete(st.x, msg.Tag)
 	if msg.Err != nil {
+		st.detached(then.to)
 		st.kick(packet.ServerUnavailable, metrics.CloseInternal)
 		return
 	}
@@ -305,6 +311,8 @@ func (st *stage) committedTag(msg *store.Committed) {
 		}
 	case thenRouted:
 		st.part(msg.Tag)
+	case thenDetached:
+		st.detached(then.to)
 	case thenStarted:
 		if msg.Tag == st.s.starting { // else of a connection that was taken over meanwhile
 			st.started(then.id == 1)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"emqttd/actors/cast"
+	"emqttd/actors/metrics"
 	"emqttd/actors/store"
 	"emqttd/protocol/packet"
 	"emqttd/protocol/topic"
@@ -119,6 +120,7 @@ func (st *stage) unsubscribe(msg *cast.Unsubscribe) {
 		ack.Codes = append(ack.Codes, packet.Success)
 		st.subs.Delete(st.x, filter)
 		st.unroute(sub, token)
+		st.purge(sub)
 		p.left++
 		ops = append(ops, store.Op{Kind: store.DelFilter, Session: st.number, Filter: &store.Filter{Text: filter}})
 	}
@@ -128,6 +130,37 @@ func (st *stage) unsubscribe(msg *cast.Unsubscribe) {
 		p.left++
 	}
 	st.pend(token, p)
+}
+
+// purgeSteps bounds the matches that an UNSUBSCRIBE may cost.
+const purgeSteps = 1 << 14
+
+// purge drops what waits for a subscription that is gone and for no other. Where
+// that would take too long it stays and is delivered, as the standard allows
+// [v3.1.1 3.10.4, v5 3.10.4].
+func (st *stage) purge(gone *subscription) {
+	n := st.queue.Len(st.x)
+	if n*(1+st.subs.Seen(st.x)) > purgeSteps {
+		return
+	}
+	for range n {
+		it, _ := st.dequeue()
+		if topic.Match(gone.match, it.msg.Topic) && !st.wanted(it.msg.Topic) {
+			st.refuse(it, metrics.DropUnsubscribed)
+			continue
+		}
+		st.push(it)
+	}
+}
+
+// wanted reports whether a subscription matches the topic.
+func (st *stage) wanted(name string) bool {
+	for filter := range st.subs.All {
+		if sub, still := st.subs.Get(st.x, filter); still && topic.Match(sub.match, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func (st *stage) unroute(sub *subscription, token uint64) {
@@ -276,7 +309,7 @@ func (st *stage) walk() {
 		if _, live := st.early.Get(st.x, m.ID.Seq); live || l.sub.NoLocal && m.From == st.clientID {
 			continue
 		}
-		st.offer(item{msg: m, qos: min(m.QoS, l.sub.QoS), retain: true, subIDs: l.sub.SubIDs})
+		st.offer(item{msg: m, qos: min(m.QoS, l.sub.QoS), retain: true, subIDs: l.sub.SubIDs, found: true})
 	}
 	if len(s.batch) == 0 {
 		s.batch, s.batchOf = nil, nil

@@ -51,8 +51,13 @@ func NewMemory(env *cast.Env, pub *session.Publisher, sessions *cell.Kind, epoch
 	return &Memory{env: env, pub: pub, sessions: sessions, epochs: epochs, numbers: numbers}
 }
 
-// Load takes a restored session in, before the worker runs.
+// Load takes a restored session in, before the worker runs. Of two with one
+// client id, of which a clean start was about to end the older when the broker
+// ended, the one that was loaded first ends now.
 func (m *Memory) Load(clientID string, s *cell.Cell, epoch uint64) {
+	if old, had := m.table.Loaded(clientID); had {
+		old.session.Push(&cast.Destroy{Reason: metrics.CloseNormal})
+	}
 	m.table.Load(clientID, owner{session: s, epoch: epoch})
 }
 

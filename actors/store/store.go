@@ -67,7 +67,7 @@ type Op struct {
 	Sessions []uint64 // that get the message
 	Phase    Phase
 	QoS      packet.QoS // of PutInflight: as it is delivered
-	Retain   bool       // of PutInflight: as it is delivered
+	Retain   bool       // of PutInflight, and of Append to one session: as it is delivered
 	Record   *Record
 	Filter   *Filter
 	Dead     *Dead
@@ -121,6 +121,7 @@ type Stored struct {
 	Record   Record
 	Filters  []Filter
 	Queue    []*message.Message // not sent yet, in order
+	Found    []uint64           // positions in Queue that are delivered as retained, ascending
 	Inflight []Inflight         // in the order in which they were sent
 	Await    []packet.ID
 	Dead     []Dead // in the order of their serials

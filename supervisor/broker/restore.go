@@ -4,7 +4,6 @@ package broker
 
 import (
 	"fmt"
-	"time"
 
 	"emqttd/actors/cast"
 	"emqttd/actors/session"
@@ -12,10 +11,6 @@ import (
 	"emqttd/protocol/message"
 	"emqttd/supervisor"
 )
-
-// willGrace is how long after a restart a client may come back before its will
-// counts its connection as lost.
-const willGrace = 5 * time.Second
 
 // restore takes up what the store has, before anybody is let in: retained
 // messages, sessions with their subscriptions and messages.
@@ -31,7 +26,7 @@ func (b *Broker) restore() error {
 	n := 0
 	err = b.engine.Sessions(func(in store.Stored) bool {
 		l := b.loops[n%len(b.loops)]
-		s := session.Restore(b.kinds.session, b.pub, in, l.Group(), now, willGrace)
+		s := session.Restore(b.kinds.session, b.pub, in, l.Group(), now, b.cfg.Session.WillRestartGrace)
 		b.sms[0].Load(in.Record.ClientID, s.Cell(), in.Record.Epoch)
 		b.directory.Accept(&cast.SessionOpened{ClientID: in.Record.ClientID, Number: in.Session, CreatedAt: now, Session: s.Cell()})
 		b.env.SessionSup[l.Index()].Push(supervisor.Start(s.Cell()))

@@ -173,6 +173,12 @@ func (m *Map[K, V]) All(yield func(K, V) bool) {
 	}
 }
 
+// Loaded is the value of k as committed: for state that is being built.
+func (m *Map[K, V]) Loaded(k K) (V, bool) {
+	v, ok := m.m[k]
+	return v, ok
+}
+
 // Load puts k to v at once: for state that is built before its actor runs, from
 // a store.
 func (m *Map[K, V]) Load(k K, v V) { m.set(&mapOp[K, V]{k: k, v: v}) }

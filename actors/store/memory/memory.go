@@ -28,6 +28,7 @@ type session struct {
 	record   store.Record
 	filters  map[string]store.Filter
 	queue    map[uint64]*message.Message // by position
+	found    map[uint64]bool             // of them, those that are delivered as retained
 	inflight map[packet.ID]inflight
 	sent     uint64
 	await    map[packet.ID]bool
@@ -66,6 +67,9 @@ func (e *Engine) apply(op *store.Op) {
 	case store.Append:
 		for _, id := range op.Sessions {
 			if s := e.sessions[id]; s != nil {
+				if _, had := s.queue[op.Message.ID.Seq]; op.Retain && !had {
+					s.found[op.Message.ID.Seq] = true
+				}
 				s.queue[op.Message.ID.Seq] = op.Message
 			}
 		}
@@ -83,7 +87,7 @@ func (e *Engine) apply(op *store.Op) {
 	case store.PutSession:
 		s := e.sessions[op.Session]
 		if s == nil {
-			s = &session{filters: map[string]store.Filter{}, queue: map[uint64]*message.Message{},
+			s = &session{filters: map[string]store.Filter{}, queue: map[uint64]*message.Message{}, found: map[uint64]bool{},
 				inflight: map[packet.ID]inflight{}, await: map[packet.ID]bool{}, dead: map[uint64]store.Dead{}}
 			e.sessions[op.Session] = s
 		}
@@ -109,11 +113,11 @@ func (s *session) apply(op *store.Op) {
 		}
 		x.Inflight = store.Inflight{ID: op.ID, Message: op.Message, Phase: op.Phase, QoS: op.QoS, Retain: op.Retain}
 		s.inflight[op.ID] = x
-		delete(s.queue, op.Message.ID.Seq)
+		s.dequeue(op.Message.ID.Seq)
 	case store.DelInflight:
 		delete(s.inflight, op.ID)
 	case store.Discard:
-		delete(s.queue, op.Message.ID.Seq)
+		s.dequeue(op.Message.ID.Seq)
 	case store.PutFilter:
 		s.filters[op.Filter.Text] = *op.Filter
 	case store.DelFilter:
@@ -123,6 +127,11 @@ func (s *session) apply(op *store.Op) {
 	case store.DelDead:
 		delete(s.dead, op.Dead.Serial)
 	}
+}
+
+func (s *session) dequeue(seq uint64) {
+	delete(s.queue, seq)
+	delete(s.found, seq)
 }
 
 // Sessions implements store.Engine.
@@ -144,6 +153,9 @@ func (s *session) stored(id uint64) store.Stored {
 	}
 	for _, seq := range slices.Sorted(maps.Keys(s.queue)) {
 		out.Queue = append(out.Queue, s.queue[seq])
+		if s.found[seq] {
+			out.Found = append(out.Found, seq)
+		}
 	}
 	flying := slices.SortedFunc(maps.Values(s.inflight), func(a, b inflight) int { return cmp.Compare(a.order, b.order) })
 	for _, x := range flying {

@@ -95,8 +95,12 @@ func (e *Engine) append(op *store.Op) {
 	}
 	e.expires(m.Expiry)
 	holders := e.index.shared[m.ID.Seq]
-	if len(targets) == 1 && holders == 0 {
-		value := appendMessage(append(e.value[:0], holdOwn), m, true)
+	if len(targets) == 1 && (holders == 0 || op.Retain) {
+		form := byte(holdOwn)
+		if op.Retain {
+			form = holdFound
+		}
+		value := appendMessage(append(e.value[:0], form), m, true)
 		e.set(appendHoldKey(e.key[:0], targets[0], m.ID.Seq), value)
 		return
 	}

@@ -237,7 +237,7 @@ func (l *loader) flight(id packet.ID, d *decoder) {
 }
 
 func (l *loader) hold(seq uint64, d *decoder) {
-	shared, _ := d.hold()
+	shared, _, _ := d.hold()
 	d.want(seq > 0 && seq <= math.MaxInt64)
 	if l.s == nil || d.bad {
 		return

@@ -169,7 +169,7 @@ func (a *assembler) flight(id packet.ID, d *decoder) {
 
 func (a *assembler) hold(seq uint64, d *decoder) (err error) {
 	i, flying := a.held[seq]
-	shared, expiry := d.hold()
+	shared, found, expiry := d.hold()
 	if d.bad || !flying && expiry != 0 && a.now >= expiry {
 		return nil
 	}
@@ -187,6 +187,9 @@ func (a *assembler) hold(seq uint64, d *decoder) (err error) {
 		a.flights[i].Message = m
 	case !m.Expired(a.now):
 		a.stored.Queue = append(a.stored.Queue, m)
+		if found {
+			a.stored.Found = append(a.stored.Found, seq)
+		}
 	}
 	return nil
 }

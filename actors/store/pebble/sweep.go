@@ -122,7 +122,7 @@ func (e *Engine) expired(now int64) {
 
 func deadlineOfHold(value []byte) int64 {
 	d := decoder{b: value}
-	shared, deadline := d.hold()
+	shared, _, deadline := d.hold()
 	if !shared {
 		deadline = d.deadline()
 	}

@@ -140,6 +140,7 @@ const (
 	holdShared        = 1 // the message lies under its position
 	holdSharedExpires = 2 // the same, and its deadline follows
 	holdOwn           = 3 // the message follows
+	holdFound         = 4 // the same, and it is delivered as retained
 )
 
 // appendSharedHold appends the hold on a message that lies under its position.
@@ -150,19 +151,22 @@ func appendSharedHold(dst []byte, expiry int64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, holdSharedExpires), uint64(expiry))
 }
 
-// hold reads the form and, of a shared one, the deadline.
-func (d *decoder) hold() (shared bool, expiry int64) {
+// hold reads the form and, of a shared one, the deadline; found says that the
+// message is delivered as retained.
+func (d *decoder) hold() (shared, found bool, expiry int64) {
 	switch d.byte() {
 	case holdShared:
 		d.end()
-		return true, 0
+		return true, false, 0
 	case holdSharedExpires:
 		expiry = int64(d.uint64())
 		d.end()
-		return true, expiry
+		return true, false, expiry
 	case holdOwn:
-		return false, 0
+		return false, false, 0
+	case holdFound:
+		return false, true, 0
 	}
 	d.want(false)
-	return false, 0
+	return false, false, 0
 }

@@ -126,9 +126,9 @@ func TestAHoldSaysWhereItsMessageLiesAndWhenItExpires(t *testing.T) {
 	require.EqualValues(t, 7, deadlineOfHold(appendSharedHold(nil, 7)))
 	require.Zero(t, deadlineOfHold(appendSharedHold(nil, 0)))
 	d := decoder{b: appendSharedHold(nil, 0)}
-	shared, _ := d.hold()
+	shared, _, _ := d.hold()
 	require.True(t, shared)
-	for _, b := range [][]byte{nil, {0}, {4}, {holdShared, 0}, {holdSharedExpires}, append(appendSharedHold(nil, 7), 0)} {
+	for _, b := range [][]byte{nil, {0}, {5}, {holdShared, 0}, {holdSharedExpires}, append(appendSharedHold(nil, 7), 0)} {
 		d := decoder{b: b}
 		d.hold()
 		require.True(t, d.bad, "% x", b)

@@ -25,6 +25,7 @@ func Run(t *testing.T, open func() store.Engine) {
 		{"one message goes to several sessions, in the order of positions", several},
 		{"what is sent leaves the queue and keeps its place", inflight},
 		{"what is discarded leaves the queue", discard},
+		{"what a lookup has found waits as such", found},
 		{"filters are replaced and removed by their text", filters},
 		{"dead letters stay until they are deleted, or their session ends", dead},
 		{"the last retained message of a topic counts", retained},

@@ -203,6 +203,29 @@ func discard(t *testing.T, open func() store.Engine) {
 	require.NoError(t, e.Close())
 }
 
+// found: what a lookup has found waits beside what came live, also when others
+// have it already.
+func found(t *testing.T, open func() store.Engine) {
+	e := open()
+	old, live := at(1, "t"), at(4, "t")
+	looked := func(m *message.Message, number uint64) store.Op {
+		return store.Op{Kind: store.Append, Message: m, Sessions: []uint64{number}, Retain: true}
+	}
+	write(t, e, put(1), put(2), put(3), appendTo(old, 1, 2), appendTo(live, 1, 2, 3), looked(old, 3), looked(live, 1))
+	got := all(t, e)
+	require.Empty(t, got[0].Found, "it waits already, as it came")
+	require.Equal(t, []uint64{1, 4}, seqs(got[2].Queue))
+	require.Equal(t, []uint64{1}, got[2].Found)
+	write(t, e, sent(3, 1, old, store.Sent), store.Op{Kind: store.EndSession, Session: 1}, store.Op{Kind: store.EndSession, Session: 2})
+	s := one(t, e)
+	require.Empty(t, s.Found)
+	require.Equal(t, []string{"1:1/0"}, flying(s.Inflight))
+	write(t, e, store.Op{Kind: store.DelInflight, Session: 3, ID: 1, Message: old}, looked(at(2, "u"), 3))
+	write(t, e, store.Op{Kind: store.Discard, Session: 3, Message: at(2, "u")})
+	require.Equal(t, []uint64{4}, seqs(one(t, e).Queue))
+	require.NoError(t, e.Close())
+}
+
 func filters(t *testing.T, open func() store.Engine) {
 	e := open()
 	set := func(text string, qos packet.QoS) store.Op {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"emqttd/actors/store"
 	"emqttd/supervisor/broker"
 	"emqttd/supervisor/broker/config"
 )
@@ -29,23 +30,30 @@ type Broker struct {
 // unless it asks for AllowCrashes.
 func Start(t testing.TB, sets ...string) *Broker {
 	t.Helper()
-	return start(t, &watch{t: t}, sets)
+	return start(t, &watch{t: t}, nil, sets)
+}
+
+// On is Start with a store engine of the caller's, such as one that outlives the
+// broker as a disk does.
+func On(t testing.TB, e store.Engine, sets ...string) *Broker {
+	t.Helper()
+	return start(t, &watch{t: t}, e, sets)
 }
 
 // AllowCrashes is Start for tests that crash actors on purpose.
 func AllowCrashes(t testing.TB, sets ...string) *Broker {
 	t.Helper()
-	return start(t, &watch{t: t, crashes: true}, sets)
+	return start(t, &watch{t: t, crashes: true}, nil, sets)
 }
 
-func start(t testing.TB, w *watch, sets []string) *Broker {
+func start(t testing.TB, w *watch, e store.Engine, sets []string) *Broker {
 	t.Helper()
 	base := []string{"listeners.tcp.default.bind=127.0.0.1:0", "dashboard.bind=", "listeners.ws.default.bind=127.0.0.1:0", "store.engine=memory"}
 	cfg, _, err := config.Load(config.Sources{Sets: append(base, sets...)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := broker.Start(cfg, zerolog.New(w).Level(zerolog.InfoLevel))
+	b, err := broker.StartWith(cfg, zerolog.New(w).Level(zerolog.InfoLevel), e)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,11 @@ type Session struct {
 	// Longest will delay. A client that asks for more gets this.
 	MaxWillDelay time.Duration `yaml:"max_will_delay" min:"0s" max:"1193046h" reload:"yes"`
 
+	// After a start of the broker: how long a client that was connected when it
+	// ended has to come back before its will counts the connection as lost, so
+	// that a restart is no storm of false deaths.
+	WillRestartGrace time.Duration `yaml:"will_restart_grace" min:"0s" max:"24h"`
+
 	// QoS 1 and 2 messages sent to a client and not yet acknowledged. An MQTT 5
 	// client's Receive Maximum lowers it. Further messages wait in the queue.
 	MaxInflight int `yaml:"max_inflight" min:"1" max:"65535" reload:"yes"`
@@ -69,6 +74,7 @@ func defaultSession() Session {
 		MaxExpiry:         48 * time.Hour,
 		V3Expiry:          48 * time.Hour,
 		MaxWillDelay:      48 * time.Hour,
+		WillRestartGrace:  5 * time.Second,
 		MaxInflight:       100,
 		MaxQueuedMessages: 10_000,
 		MaxQueuedBytes:    16 * MiB,
