@@ -48,8 +48,8 @@ const (
 type User struct {
 	Name      string    `json:"name"`
 	Role      Role      `json:"role"`
-	Initial   bool      `json:"must_change"` // has the password that everybody knows
-	Fixed     bool      `json:"configured"`  // from the configuration: cannot be changed here
+	Initial   bool      `json:"initial"`    // has the password that everybody knows
+	Fixed     bool      `json:"configured"` // from the configuration: cannot be changed here
 	CreatedAt time.Time `json:"created_at"`
 }
 

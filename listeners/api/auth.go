@@ -15,10 +15,10 @@ import (
 
 // Principal is who asks.
 type Principal struct {
-	Name    string `json:"name"`
+	Name    string `json:"user"`
 	Role    Role   `json:"role"`
 	Via     Via    `json:"via"`
-	Initial bool   `json:"must_change"` // with the password that everybody knows: change it
+	Initial bool   `json:"initial"` // with the password that everybody knows: change it
 
 	token string // of the session
 }
@@ -39,7 +39,7 @@ const (
 	cookieName = "emqttd_session"
 	// pageHeader goes with every request of the page. A form or a link of another
 	// page cannot send it, and a script of one has to ask before, in vain.
-	pageHeader, pageValue = "X-Emqttd-Request", "page"
+	pageHeader, pageValue = "X-Requested-With", "emqttd"
 	operator              = "operator" // the name of whoever has the token
 )
 

@@ -32,7 +32,7 @@ func (s *Server) own() []Route {
 
 // Credentials are the body of a login.
 type Credentials struct {
-	Name     string `json:"name"`
+	Username string `json:"username"`
 	Password string `json:"password"`
 }
 
@@ -41,8 +41,8 @@ func (s *Server) login(c *Call) (any, error) {
 	if err := c.Decode(&in); err != nil {
 		return nil, err
 	}
-	c.Note("name", cut(in.Name))
-	u, err := s.gate.password(c.Request, in.Name, in.Password)
+	c.Note("username", cut(in.Username))
+	u, err := s.gate.password(c.Request, in.Username, in.Password)
 	if err != nil {
 		return nil, err
 	}
