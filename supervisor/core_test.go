@@ -32,6 +32,7 @@ type numbers struct {
 }
 
 func (b *numbers) Advance() { b.at++ }
+func (b *numbers) Rewind()  {}
 
 type counts struct{ seen, sum int }
 

@@ -113,6 +113,9 @@ func (d *Data) Step(n int) { d.step = n }
 // Advance implements cell.Batch.
 func (d *Data) Advance() { d.used += d.step; d.step = 0 }
 
+// Rewind implements cell.Batch.
+func (d *Data) Rewind() { d.step = 0 }
+
 // Closed says that the socket is gone. socket -> ws_loop -> ws_client ->
 // protocol; it travels behind everything that was read.
 type Closed struct {
@@ -125,16 +128,11 @@ type Closed struct {
 // {received, Packet}. ws_loop -> ws_client -> protocol. The packets are in the
 // slab, their bytes in the read buffer: they are good for this turn, unless Own
 // was called.
-//
-// The cursor has two parts. What lies before it is committed and never decided
-// again; a decision may go on beyond it, packet by packet, and is forgotten if it
-// crashes (Rewind).
 type Received struct {
 	mailbox.Link
+	cursor
 	Packets []packet.Packet
 	Slab    *parser.Slab
-	at      int // packets whose decision is committed
-	ahead   int // packets that the decision under way has gone past
 	owned   bool
 	free    func(*Received)
 }
@@ -147,24 +145,11 @@ func NewReceived(free func(*Received)) *Received {
 
 // Current is the packet that is decided about, nil behind the last.
 func (r *Received) Current() packet.Packet {
-	if r.at+r.ahead == len(r.Packets) {
+	if r.place() == len(r.Packets) {
 		return nil
 	}
-	return r.Packets[r.at+r.ahead]
+	return r.Packets[r.place()]
 }
-
-// Next goes on to the next packet, in the same decision.
-func (r *Received) Next() { r.ahead++ }
-
-// Moved reports whether the decision has gone past a packet.
-func (r *Received) Moved() bool { return r.ahead > 0 }
-
-// Rewind goes back to the first packet that is not committed: what an attempt
-// begins with.
-func (r *Received) Rewind() { r.ahead = 0 }
-
-// Advance implements cell.Batch: what the decision has gone past is committed.
-func (r *Received) Advance() { r.at, r.ahead = r.at+r.ahead, 0 }
 
 // Own copies what the remaining packets have in the read buffer, for a batch
 // that is kept beyond the turn.
@@ -184,7 +169,7 @@ func (r *Received) Own() {
 // Release implements cell.Releaser.
 func (r *Received) Release() {
 	clear(r.Packets)
-	r.Packets, r.at, r.ahead, r.owned = r.Packets[:0], 0, 0, false
+	r.Packets, r.cursor, r.owned = r.Packets[:0], cursor{}, false
 	r.Slab.Reset()
 	if r.free != nil {
 		r.free(r)
@@ -225,46 +210,28 @@ type Connected struct {
 // Send writes packets to the client. protocol -> ws_client.
 type Send struct {
 	mailbox.Link
+	packets
 	Version packet.Version
-	Packets []packet.Packet
-	acks    []packet.Ack // the acknowledgements among them
 }
 
 var sends = sync.Pool{New: func() any { return new(Send) }}
 
-// NewSend is a Send of one packet, from the pool.
-func NewSend(v packet.Version, p packet.Packet) *Send {
+// NewSend is a Send of some packets, from the pool.
+func NewSend(v packet.Version, all ...packet.Packet) *Send {
 	s := sends.Get().(*Send)
 	s.Version = v
-	s.Join(p)
-	return s
-}
-
-// Join adds a packet to a Send that is not performed yet (cell.Joinable).
-// Acknowledgements, of which there is one for nearly every message, are copied:
-// the caller may use their memory again.
-func (s *Send) Join(p any) {
-	if a, ok := p.(*packet.Ack); ok {
-		s.acks = append(s.acks, *a) // if it moves, the packets before keep what it was
-		s.Packets = append(s.Packets, &s.acks[len(s.acks)-1])
-		return
+	for _, p := range all {
+		s.Join(p)
 	}
-	s.Packets = append(s.Packets, p.(packet.Packet))
+	return s
 }
 
 // Release implements cell.Releaser.
 func (s *Send) Release() {
-	if cap(s.Packets) > keptPackets {
-		return
+	if s.reset() {
+		sends.Put(s)
 	}
-	clear(s.Packets)
-	clear(s.acks)
-	s.Packets, s.acks = s.Packets[:0], s.acks[:0]
-	sends.Put(s)
 }
-
-// keptPackets is how large a message may be whose memory is used again.
-const keptPackets = 4096
 
 // Shutdown ends the connection in order: the packet, if any, is written, what
 // is in the out-buffer is flushed, the socket is closed. protocol -> ws_client:

@@ -95,16 +95,51 @@ type Kick struct {
 	Detached bool
 }
 
-// Release is a QoS 2 PUBLISH of the client, or its PUBREL, on the way to the
-// session, which holds the awaiting-rel set. protocol -> session: {publish, Msg},
-// {pubrel, PktId}.
-type Release struct {
+// Releases carries the QoS 2 PUBLISHes and PUBRELs of one read with a cursor.
+// protocol -> session: {publish, Msg} with QoS 2, {pubrel, PktId}.
+type Releases struct {
 	mailbox.Link
-	Epoch   uint64
+	cursor
+	Epoch uint64
+	Items []Release
+}
+
+// Release is a QoS 2 PUBLISH of the client, or its PUBREL.
+type Release struct {
 	ID      packet.ID
 	Message *message.Message // nil: PUBREL, or a PUBLISH that is Refused
 	Code    packet.ReasonCode
 	Refused bool // only PUBREC with Code is wanted, in its turn
+}
+
+var releases = sync.Pool{New: func() any { return new(Releases) }}
+
+// NewReleases is a batch of one, from the pool.
+func NewReleases(epoch uint64, r *Release) *Releases {
+	b := releases.Get().(*Releases)
+	b.Epoch = epoch
+	b.Join(r)
+	return b
+}
+
+// Join adds a copy of a *Release (cell.Joinable).
+func (b *Releases) Join(r any) { b.Items = append(b.Items, *r.(*Release)) }
+
+// Current is the part that is decided about, nil behind the last.
+func (b *Releases) Current() *Release {
+	if b.place() == len(b.Items) {
+		return nil
+	}
+	return &b.Items[b.place()]
+}
+
+// Release implements cell.Releaser.
+func (b *Releases) Release() {
+	clear(b.Items)
+	b.Items, b.cursor = b.Items[:0], cursor{}
+	if cap(b.Items) <= keptParts {
+		releases.Put(b)
+	}
 }
 
 // Acked carries acknowledgements of what was delivered, those of one read
@@ -113,6 +148,24 @@ type Acked struct {
 	mailbox.Link
 	Epoch uint64
 	Acks  []Ack
+}
+
+var ackeds = sync.Pool{New: func() any { return new(Acked) }}
+
+// NewAcked is a batch of one, from the pool.
+func NewAcked(epoch uint64, p *packet.Ack) *Acked {
+	a := ackeds.Get().(*Acked)
+	a.Epoch = epoch
+	a.Join(p)
+	return a
+}
+
+// Release implements cell.Releaser.
+func (a *Acked) Release() {
+	a.Acks = a.Acks[:0]
+	if cap(a.Acks) <= keptParts {
+		ackeds.Put(a)
+	}
 }
 
 // Ack is one acknowledgement.
@@ -152,14 +205,31 @@ type Finish struct {
 	Epoch uint64
 }
 
-// Answer is an acknowledgement to a packet of the client, decided by its
-// session. session -> protocol. It frees what the packet held of the client's
+// Answer is the acknowledgements to packets of the client, decided by its
+// session. session -> protocol. They free what the packets held of the client's
 // receive maximum.
 type Answer struct {
 	mailbox.Link
-	Epoch  uint64
-	Packet packet.Packet
-	Fault  packet.Fault // close the connection with it instead
+	packets
+	Epoch    uint64
+	Finished bool // answers Finish: nothing else is owed
+}
+
+var answers = sync.Pool{New: func() any { return new(Answer) }}
+
+// NewAnswer is an Answer from the pool, without a packet.
+func NewAnswer(epoch uint64) *Answer {
+	a := answers.Get().(*Answer)
+	a.Epoch = epoch
+	return a
+}
+
+// Release implements cell.Releaser.
+func (a *Answer) Release() {
+	a.Finished = false
+	if a.reset() {
+		answers.Put(a)
+	}
 }
 
 // Delivery is one message on the way to one client.
@@ -178,8 +248,26 @@ type Deliver struct {
 	mailbox.Link
 	Epoch      uint64
 	Deliveries []Delivery
-	Release    []packet.ID // PUBRELs to send
-	ReleaseBad []packet.ID // of them, those whose id is unknown: 0x92
+	Pubrel     []packet.ID // PUBRELs to send
+	PubrelBad  []packet.ID // those whose id is unknown: 0x92
+}
+
+var delivers = sync.Pool{New: func() any { return new(Deliver) }}
+
+// NewDeliver is an empty Deliver, from the pool.
+func NewDeliver(epoch uint64) *Deliver {
+	d := delivers.Get().(*Deliver)
+	d.Epoch = epoch
+	return d
+}
+
+// Release implements cell.Releaser.
+func (d *Deliver) Release() {
+	clear(d.Deliveries)
+	d.Deliveries, d.Pubrel, d.PubrelBad = d.Deliveries[:0], d.Pubrel[:0], d.PubrelBad[:0]
+	if max(cap(d.Deliveries), cap(d.Pubrel), cap(d.PubrelBad)) <= keptParts {
+		delivers.Put(d)
+	}
 }
 
 // Dispatch is a run of messages that match one subscription of a session:

@@ -145,15 +145,17 @@ func tell(p packet.Packet) string {
 func (d *desk) asked() (out []string) {
 	for _, m := range d.session.Take() {
 		switch m := m.(type) {
-		case *cast.Release:
-			line := fmt.Sprintf("release %d", m.ID)
-			if m.Message != nil {
-				line += " " + m.Message.Topic
+		case *cast.Releases:
+			for _, r := range m.Items {
+				line := fmt.Sprintf("release %d", r.ID)
+				if r.Message != nil {
+					line += " " + r.Message.Topic
+				}
+				if r.Refused {
+					line += fmt.Sprintf(" refused %#02x", byte(r.Code))
+				}
+				out = append(out, line)
 			}
-			if m.Refused {
-				line += fmt.Sprintf(" refused %#02x", byte(m.Code))
-			}
-			out = append(out, line)
 		case *cast.Acked:
 			for _, a := range m.Acks {
 				out = append(out, fmt.Sprintf("%s %d", a.Kind, a.ID))
@@ -187,4 +189,11 @@ func publish(qos packet.QoS, id packet.ID, name, payload string) *packet.Publish
 
 func ban(clientID string) access.Ban {
 	return access.Ban{Kind: access.BanClient, Value: clientID, At: stagetest.Begin, By: "test"}
+}
+
+// answered is what the session says of a packet.
+func answered(p packet.Packet) *cast.Answer {
+	a := cast.NewAnswer(5)
+	a.Join(p)
+	return a
 }

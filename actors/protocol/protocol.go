@@ -37,12 +37,12 @@ type Memory struct {
 	conn    *cast.Conn
 	gate    *Gate
 	state   state
-	aliases cell.Map[uint16, string]      // client -> broker [v5 3.3.2.3.4]
-	flying  cell.Map[packet.ID, struct{}] // client -> broker, QoS 2, until PUBCOMP or a failed PUBREC
-	acks    cell.Queue[ack]               // PUBACKs in the order of their PUBLISHes; len <= receive maximum
-	held    cell.Queue[cell.Message]      // *cast.Received and *cast.Faulty that have to wait, such as for a CONNECT
-	connect cell.TimerFired               // the CONNECT deadline
-	resume  cell.TimerFired               // the end of a pause for the rate
+	aliases cell.Map[uint16, string] // client -> broker [v5 3.3.2.3.4]
+	flying  cell.IDs[packet.ID]      // client -> broker, QoS 2, until PUBCOMP or a failed PUBREC
+	acks    cell.Queue[ack]          // PUBACKs in the order of their PUBLISHes; len <= receive maximum
+	held    cell.Queue[cell.Message] // *cast.Received and *cast.Faulty that have to wait, such as for a CONNECT
+	connect cell.TimerFired          // the CONNECT deadline
+	resume  cell.TimerFired          // the end of a pause for the rate
 }
 
 const (
@@ -133,10 +133,11 @@ type stage struct {
 	x   *cell.Context
 	s   *state // the copy that the present part of the message changes
 
-	fanned  int          // deliveries that this message has caused
-	pubacks []packet.Ack // PUBACKs of this message, until Send has copied them
-	full    bool         // the store is, as this message has found it
-	asked   bool         // full is known
+	fanned  int            // deliveries that this message has caused
+	pubacks []packet.Ack   // PUBACKs of this message, until Send has copied them
+	parts   []cast.Release // of this message, until Releases has copied them
+	full    bool           // the store is, as this message has found it
+	asked   bool           // full is known
 
 	slab    message.Slab // memory for messages
 	topic   string       // of the last PUBLISH that passed checkTopic
@@ -147,7 +148,7 @@ func (st *stage) edit() { st.s = slot.Edit(st.x, &st.state) }
 
 // Receive implements cell.Stage.
 func (st *stage) Receive(ctx *cell.Context) {
-	st.x, st.fanned, st.asked, st.pubacks = ctx, 0, false, st.pubacks[:0]
+	st.x, st.fanned, st.asked, st.pubacks, st.parts = ctx, 0, false, st.pubacks[:0], st.parts[:0]
 	st.edit()
 	switch msg := ctx.Message().(type) {
 	case *cast.Received:
@@ -193,7 +194,6 @@ func (st *stage) log() *zerolog.Logger {
 // poisonous one takes none of those before it along.
 func (st *stage) received(r *cast.Received) {
 	single := st.x.Again()
-	r.Rewind()
 	for p := r.Current(); p != nil; p = r.Current() {
 		if st.waits(p) {
 			st.putOff(r)

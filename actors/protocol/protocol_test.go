@@ -113,7 +113,7 @@ func TestASecondConnectIsAnsweredBehindWhatCameBefore(t *testing.T) {
 	d.receive(publish(1, 1, "t", "x"), connect(packet.V5, nil), publish(0, 0, "t", "y"))
 	require.Equal(t, []string{"Finish"}, d.asked())
 	require.Empty(t, d.said(), "the PUBACK waits for the store, the DISCONNECT for the PUBACK")
-	d.tell(&cast.Answer{Epoch: 5})
+	d.tell(&cast.Answer{Epoch: 5, Finished: true})
 	require.Empty(t, d.said())
 	d.tell(&store.Committed{Tag: 1})
 	require.Equal(t, []string{"PUBACK 1 0x00", "shutdown (fault) with DISCONNECT 0x82"}, d.said())
@@ -175,7 +175,7 @@ func TestAnAliasStandsForItsTopicUntilTheConnectionEnds(t *testing.T) {
 	d.subscribe("#", false)
 	d.receive(alias(1, "a", "1"), alias(1, "", "2"), alias(1, "b", "3"), alias(1, "", "4"), alias(2, "", "unknown"))
 	require.Equal(t, []string{"q0 a 1", "q0 a 2", "q0 b 3", "q0 b 4"}, d.delivered())
-	d.tell(&cast.Answer{Epoch: 5})
+	d.tell(&cast.Answer{Epoch: 5, Finished: true})
 	require.Equal(t, []string{"shutdown (fault) with DISCONNECT 0x94"}, d.said())
 }
 
@@ -273,8 +273,8 @@ func TestACrashAtAnyStepIsSeenByNobody(t *testing.T) {
 		d.receive(publish(0, 0, "fleeting", "0"), publish(1, 2, "fleeting", "1"), publish(2, 3, "kept", "2"), &packet.Pingreq{},
 			&packet.Ack{Kind: packet.PUBACK, ID: 9}, &packet.Ack{Kind: packet.PUBREL, ID: 3})
 		d.tell(&store.Committed{Tag: 1})
-		d.tell(&cast.Answer{Epoch: 5, Packet: &packet.Ack{Kind: packet.PUBREC, ID: 3}})
-		d.tell(&cast.Answer{Epoch: 5, Packet: &packet.Ack{Kind: packet.PUBCOMP, ID: 3}})
+		d.tell(answered(&packet.Ack{Kind: packet.PUBREC, ID: 3}))
+		d.tell(answered(&packet.Ack{Kind: packet.PUBCOMP, ID: 3}))
 		d.receive(&packet.Disconnect{})
 		d.tell(&cast.Closed{Reason: metrics.ClosePeer})
 		out = append(out, d.said()...)

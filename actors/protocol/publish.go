@@ -35,8 +35,8 @@ func (st *stage) publish(p *packet.Publish) {
 	}
 	st.limitRate(len(p.Topic) + len(p.Payload))
 	if p.QoS == packet.QoS2 {
-		st.flying.Put(st.x, p.ID, struct{}{})
-		st.x.Cast(st.s.session, &cast.Release{Epoch: st.s.epoch, ID: p.ID, Message: st.message(p)})
+		st.flying.Add(st.x, p.ID)
+		st.handOn(cast.Release{ID: p.ID, Message: st.message(p)})
 		return
 	}
 	st.publish1(p)
@@ -128,7 +128,7 @@ func (st *stage) outstanding() int { return st.acks.Len(st.x) + st.flying.Seen(s
 // 5.0, where nobody told it, it is not read until it is below.
 func (st *stage) quota(p *packet.Publish) bool {
 	if p.QoS == packet.QoS2 {
-		if _, again := st.flying.Get(st.x, p.ID); again {
+		if st.flying.Has(st.x, p.ID) {
 			return true
 		}
 	}
@@ -149,8 +149,7 @@ func (st *stage) inUse(id packet.ID) bool {
 	if st.s.version < packet.V5 {
 		return false
 	}
-	_, yes := st.flying.Get(st.x, id)
-	return yes
+	return st.flying.Has(st.x, id)
 }
 
 // checkPublish holds a PUBLISH to the rules; it ends the connection where one is
@@ -263,8 +262,8 @@ func (st *stage) reject(p *packet.Publish, code packet.ReasonCode) {
 		st.ack(0, p.ID, code)
 	case packet.QoS2:
 		// By the session, so that it leaves in its turn [v3.1.1 MQTT-4.6.0-3, v5 MQTT-4.6.0-3].
-		st.flying.Put(st.x, p.ID, struct{}{})
-		st.x.Cast(st.s.session, &cast.Release{Epoch: st.s.epoch, ID: p.ID, Refused: true, Code: code})
+		st.flying.Add(st.x, p.ID)
+		st.handOn(cast.Release{ID: p.ID, Refused: true, Code: code})
 	}
 }
 
@@ -273,14 +272,25 @@ func (st *stage) reject(p *packet.Publish, code packet.ReasonCode) {
 func (st *stage) acked(p *packet.Ack) {
 	switch p.Kind {
 	case packet.PUBREL:
-		st.x.Cast(st.s.session, &cast.Release{Epoch: st.s.epoch, ID: p.ID, Code: p.Code})
+		st.handOn(cast.Release{ID: p.ID, Code: p.Code})
 	default:
 		if m, ok := st.x.LastCast(st.s.session).(*cast.Acked); ok {
 			st.x.Join(m, p)
 			return
 		}
-		st.x.Cast(st.s.session, &cast.Acked{Epoch: st.s.epoch, Acks: []cast.Ack{cast.AckOf(p)}})
+		st.x.Cast(st.s.session, cast.NewAcked(st.s.epoch, p))
 	}
+}
+
+// handOn hands a QoS 2 PUBLISH or a PUBREL to the session, together with those
+// that this message has brought before.
+func (st *stage) handOn(r cast.Release) {
+	if b, ok := st.x.LastCast(st.s.session).(*cast.Releases); ok {
+		st.parts = append(st.parts, r)
+		st.x.Join(b, &st.parts[len(st.parts)-1])
+		return
+	}
+	st.x.Cast(st.s.session, cast.NewReleases(st.s.epoch, &r))
 }
 
 // answer sends what the session has decided, and frees what the packet held of
@@ -289,17 +299,19 @@ func (st *stage) answer(msg *cast.Answer) {
 	if msg.Epoch != st.s.epoch || st.s.phase != connected && st.s.phase != leaving {
 		return
 	}
-	if msg.Packet == nil { // Finish
+	for _, p := range msg.Packets {
+		if a, ok := p.(*packet.Ack); ok && (a.Kind == packet.PUBCOMP || a.Kind == packet.PUBREC && a.Code.Failed()) {
+			st.flying.Remove(st.x, a.ID)
+		}
+		st.send(p)
+		if _, ok := p.(*packet.Suback); ok {
+			st.subscribed()
+		}
+	}
+	if msg.Finished {
 		st.s.answered = true
 		st.left()
 		return
-	}
-	if a, ok := msg.Packet.(*packet.Ack); ok && (a.Kind == packet.PUBCOMP || a.Kind == packet.PUBREC && a.Code.Failed()) {
-		st.flying.Delete(st.x, a.ID)
-	}
-	st.send(msg.Packet)
-	if _, ok := msg.Packet.(*packet.Suback); ok {
-		st.subscribed()
 	}
 	st.flushAcks()
 }

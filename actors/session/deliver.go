@@ -14,12 +14,29 @@ import (
 // dispatch takes a run of messages that match a subscription: {dispatch, Topic,
 // Msg}.
 func (st *stage) dispatch(d *cast.Dispatch) {
-	for _, m := range d.Messages {
+	for _, m := range st.straight(d) {
 		if d.Sub.Lookup && m.Retain && st.lookedUp(m, d.Sub.Start.Load()) {
 			continue
 		}
 		st.offer(item{msg: m, qos: min(m.QoS, d.Sub.QoS), retain: m.Retain && d.Sub.AsPub, subIDs: d.Sub.SubIDs, share: d.Share})
 	}
+}
+
+// straight hands on what of a run of messages has nothing in its way, from the
+// front: QoS 0 that needs no look at window, queue or limits for each message. It
+// returns the rest, which offer decides about one by one.
+func (st *stage) straight(d *cast.Dispatch) []*message.Message {
+	if !st.live() || st.s.congested || st.s.maxPacket > 0 || st.queue.Len(st.x) > 0 || st.full() {
+		return d.Messages
+	}
+	out, qos := st.deliver(), d.Sub.QoS
+	for i, m := range d.Messages {
+		if min(m.QoS, qos) > packet.QoS0 || m.Retain || m.Expiry != 0 || len(out.Deliveries) >= maxDeliver {
+			return d.Messages[i:]
+		}
+		out.Deliveries = append(out.Deliveries, cast.Delivery{Message: m, SubIDs: d.Sub.SubIDs})
+	}
+	return nil
 }
 
 // lookedUp reports whether a retained message that arrives live is found, or
@@ -88,7 +105,10 @@ func (st *stage) op(kind store.OpKind, id packet.ID, f flight) store.Op {
 	return op
 }
 
-func (st *stage) put(d cast.Delivery) { st.deliver().Deliveries = append(st.deliver().Deliveries, d) }
+func (st *stage) put(d cast.Delivery) {
+	out := st.deliver()
+	out.Deliveries = append(out.Deliveries, d)
+}
 
 // full reports whether the out-buffer is above its mark. What one decision may
 // add to it is bounded, too.
@@ -110,15 +130,8 @@ const maxDeliver = 1024
 // allocate is the next packet identifier that is not in use; they go round the
 // whole range.
 func (st *stage) allocate() packet.ID {
-	for {
-		st.s.nextID++
-		if st.s.nextID == 0 {
-			st.s.nextID = 1
-		}
-		if _, used := st.inflight.Get(st.x, st.s.nextID); !used {
-			return st.s.nextID
-		}
-	}
+	st.s.nextID = st.inflight.Next(st.x, st.s.nextID)
+	return st.s.nextID
 }
 
 // tooLarge reports whether the client said that it takes no packet of this size
@@ -277,7 +290,7 @@ func (st *stage) pubrec(msg cast.Ack, f flight, ok bool) {
 	case !ok || f.qos != packet.QoS2:
 		if !msg.Code.Failed() && st.live() {
 			d := st.deliver()
-			d.ReleaseBad = append(d.ReleaseBad, msg.ID)
+			d.PubrelBad = append(d.PubrelBad, msg.ID)
 		}
 	case msg.Code.Failed():
 		st.done(msg.ID, f)
@@ -287,7 +300,7 @@ func (st *stage) pubrec(msg cast.Ack, f flight, ok bool) {
 			f.tag = st.commit(committing{kind: thenRelease, id: msg.ID}, st.op(store.PutInflight, msg.ID, f))
 		} else if st.live() {
 			d := st.deliver()
-			d.Release = append(d.Release, msg.ID)
+			d.Pubrel = append(d.Pubrel, msg.ID)
 		}
 		st.inflight.Put(st.x, msg.ID, f)
 	}
@@ -300,7 +313,7 @@ func (st *stage) resend(id packet.ID, dup bool) {
 		return
 	}
 	if f.released {
-		st.deliver().Release = append(st.deliver().Release, id)
+		st.deliver().Pubrel = append(st.deliver().Pubrel, id)
 	} else {
 		st.put(cast.Delivery{Message: f.msg, QoS: f.qos, Retain: f.retain, Dup: dup, ID: id, SubIDs: f.subIDs})
 	}
@@ -310,28 +323,45 @@ func (st *stage) resend(id packet.ID, dup bool) {
 	}
 }
 
+// releases takes the QoS 2 PUBLISHes and PUBRELs of one read. As with the packets
+// themselves, the first attempt is one decision, the second one for each part.
+func (st *stage) releases(b *cast.Releases) {
+	single := st.x.Again()
+	for r := b.Current(); r != nil; r = b.Current() {
+		if b.Epoch == st.s.epoch && st.s.conn != nil {
+			st.release(r)
+		}
+		b.Next()
+		if single {
+			st.flush()
+			st.x.Commit(b)
+			st.begin()
+		}
+	}
+}
+
 // release takes a QoS 2 PUBLISH or a PUBREL of the client.
-func (st *stage) release(msg *cast.Release) {
-	if msg.Epoch != st.s.epoch || st.s.conn == nil {
-		return
+func (st *stage) release(r *cast.Release) {
+	switch {
+	case r.Refused:
+		st.repeat(ackOf(packet.PUBREC, r.ID, r.Code))
+	case r.Message == nil:
+		st.pubrel(r.ID)
+	default:
+		st.publish2(r.ID, r.Message)
 	}
-	if msg.Refused {
-		st.repeat(&packet.Ack{Kind: packet.PUBREC, ID: msg.ID, Code: msg.Code})
-		return
-	}
-	if msg.Message == nil {
-		st.pubrel(msg.ID)
-		return
-	}
-	st.publish2(msg.ID, msg.Message)
+}
+
+func ackOf(kind packet.Type, id packet.ID, code packet.ReasonCode) answer {
+	return answer{ack: packet.Ack{Kind: kind, ID: id, Code: code}}
 }
 
 // publish2 dispatches a QoS 2 message once, whatever DUP says, and answers
 // PUBREC when it is durable [v3.1.1 MQTT-4.3.3-2, v5 MQTT-4.3.3-8 to -11].
 func (st *stage) publish2(id packet.ID, m *message.Message) {
 	lim := st.env.Limits()
-	if _, again := st.await.Get(st.x, id); again {
-		st.repeat(&packet.Ack{Kind: packet.PUBREC, ID: id})
+	if st.await.Has(st.x, id) {
+		st.repeat(ackOf(packet.PUBREC, id, packet.Success))
 		return
 	}
 	if st.await.Seen(st.x) >= lim.MaxAwaitingRel {
@@ -341,6 +371,10 @@ func (st *stage) publish2(id packet.ID, m *message.Message) {
 	var more []store.Op
 	if st.durable() {
 		more = append(more, store.Op{Kind: store.AddAwait, Session: st.number, ID: id})
+	} else if _, ok := st.pub.Join(st.x, m); ok {
+		st.await.Add(st.x, id)
+		st.answer(ackOf(packet.PUBREC, id, packet.Success))
+		return
 	}
 	tag := st.s.token + 1
 	out := st.pub.Publish(st.x, m, Publishing{More: more, Reply: st.cell, Tag: tag, MayRefuse: st.s.version >= packet.V5})
@@ -348,18 +382,17 @@ func (st *stage) publish2(id packet.ID, m *message.Message) {
 		st.failed2(id, out.Code)
 		return
 	}
-	st.await.Put(st.x, id, struct{}{})
-	ack := &packet.Ack{Kind: packet.PUBREC, ID: id}
+	st.await.Add(st.x, id)
+	a := ackOf(packet.PUBREC, id, packet.Success)
 	if out.Matched == 0 {
-		ack.Code = packet.NoMatchingSubscribers
+		a.ack.Code = packet.NoMatchingSubscribers
 	}
 	if out.Waits {
 		st.tag()
 		st.follow(tag, committing{kind: thenAnswer})
-		st.answer(tag, ack)
-		return
+		a.tag = tag
 	}
-	st.answer(0, ack)
+	st.answer(a)
 }
 
 // failed2 refuses a QoS 2 message: nothing is stored and the id is free again;
@@ -369,40 +402,42 @@ func (st *stage) failed2(id packet.ID, code packet.ReasonCode) {
 		st.kick(code, metrics.CloseFault)
 		return
 	}
-	st.answer(0, &packet.Ack{Kind: packet.PUBREC, ID: id, Code: code})
+	st.answer(ackOf(packet.PUBREC, id, code))
 }
 
 func (st *stage) pubrel(id packet.ID) {
-	ack := &packet.Ack{Kind: packet.PUBCOMP, ID: id}
-	if _, ok := st.await.Get(st.x, id); !ok {
-		ack.Code = packet.PacketIDNotFound
-		st.repeat(ack)
+	if !st.await.Has(st.x, id) {
+		st.repeat(ackOf(packet.PUBCOMP, id, packet.PacketIDNotFound))
 		return
 	}
-	st.await.Delete(st.x, id)
+	st.await.Remove(st.x, id)
+	a := ackOf(packet.PUBCOMP, id, packet.Success)
 	if !st.durable() {
-		st.answer(0, ack)
+		st.answer(a)
 		return
 	}
 	// A lost deletion would take the next message with this id for a repetition.
-	tag := st.commit(committing{kind: thenAnswer}, store.Op{Kind: store.DelAwait, Session: st.number, ID: id})
-	st.answer(tag, ack)
+	a.tag = st.commit(committing{kind: thenAnswer}, store.Op{Kind: store.DelAwait, Session: st.number, ID: id})
+	st.answer(a)
 }
 
 // repeat answers a packet that was answered before, behind every commit that is
 // pending: never from memory alone.
-func (st *stage) repeat(p packet.Packet) {
-	tag := uint64(0)
+func (st *stage) repeat(a answer) {
 	if st.s.committed < st.s.submitted {
-		tag = st.commit(committing{kind: thenAnswer})
+		a.tag = st.commit(committing{kind: thenAnswer})
 	}
-	st.answer(tag, p)
+	st.answer(a)
 }
 
-// answer queues an acknowledgement: they leave in the order of what they
-// answer.
-func (st *stage) answer(tag uint64, p packet.Packet) {
-	st.answers.Push(st.x, answer{tag, p})
+// answer sends an acknowledgement, or queues it: they leave in the order of what
+// they answer.
+func (st *stage) answer(a answer) {
+	if a.tag <= st.s.committed && st.answers.Len(st.x) == 0 {
+		st.say(a)
+		return
+	}
+	st.answers.Push(st.x, a)
 	st.flushAnswers()
 }
 
@@ -413,8 +448,32 @@ func (st *stage) flushAnswers() {
 			return
 		}
 		st.answers.Pop(st.x)
-		if st.s.conn != nil {
-			st.x.Cast(&st.s.conn.Protocol, &cast.Answer{Epoch: st.s.epoch, Packet: a.pkt})
-		}
+		st.say(a)
 	}
+}
+
+// say tells the protocol actor, together with what this message has caused
+// before.
+func (st *stage) say(a answer) {
+	switch {
+	case st.s.conn == nil:
+	case a.finish:
+		m := cast.NewAnswer(st.s.epoch)
+		m.Finished = true
+		st.x.Cast(&st.s.conn.Protocol, m)
+	default:
+		st.acks = append(st.acks, a.ack)
+		st.tell(&st.acks[len(st.acks)-1])
+	}
+}
+
+func (st *stage) tell(p packet.Packet) {
+	to := &st.s.conn.Protocol
+	if m, ok := st.x.LastCast(to).(*cast.Answer); ok && !m.Finished {
+		st.x.Join(m, p)
+		return
+	}
+	m := cast.NewAnswer(st.s.epoch)
+	m.Join(p)
+	st.x.Cast(to, m)
 }

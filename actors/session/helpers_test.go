@@ -206,10 +206,10 @@ func (e *end) sent() (out []string) {
 			}
 			out = append(out, line)
 		}
-		for _, id := range d.Release {
+		for _, id := range d.Pubrel {
 			out = append(out, fmt.Sprintf("PUBREL #%d", id))
 		}
-		for _, id := range d.ReleaseBad {
+		for _, id := range d.PubrelBad {
 			out = append(out, fmt.Sprintf("PUBREL #%d unknown", id))
 		}
 	}
@@ -221,14 +221,17 @@ func (e *end) answered() (out []string) {
 	for _, m := range e.protocol.Take() {
 		switch m := m.(type) {
 		case *cast.Answer:
-			switch p := m.Packet.(type) {
-			case *packet.Ack:
-				out = append(out, fmt.Sprintf("%s #%d %#02x", p.Kind, p.ID, byte(p.Code)))
-			case *packet.Suback:
-				out = append(out, fmt.Sprintf("SUBACK %v", p.Codes))
-			case *packet.Unsuback:
-				out = append(out, fmt.Sprintf("UNSUBACK %v", p.Codes))
-			case nil:
+			for _, p := range m.Packets {
+				switch p := p.(type) {
+				case *packet.Ack:
+					out = append(out, fmt.Sprintf("%s #%d %#02x", p.Kind, p.ID, byte(p.Code)))
+				case *packet.Suback:
+					out = append(out, fmt.Sprintf("SUBACK %v", p.Codes))
+				case *packet.Unsuback:
+					out = append(out, fmt.Sprintf("UNSUBACK %v", p.Codes))
+				}
+			}
+			if m.Finished {
 				out = append(out, "finished")
 			}
 		case *cast.Kick:

@@ -150,7 +150,7 @@ func (st *stage) reset() []store.Op {
 		st.pass(it, false)
 	}
 	for id := range st.await.All {
-		st.await.Delete(st.x, id)
+		st.await.Remove(st.x, id)
 	}
 	for range st.lookups.Len(st.x) {
 		st.lookups.Pop(st.x)
@@ -346,15 +346,27 @@ func (st *stage) poison(p *cell.Poison) {
 	switch m := p.Message.(type) {
 	case *cast.Dispatch:
 		st.drop(metrics.DropPoison, len(m.Messages))
-	case *cast.Release:
-		if m.Message != nil && st.s.version == packet.V5 {
-			st.answer(0, &packet.Ack{Kind: packet.PUBREC, ID: m.ID, Code: packet.ImplementationSpecificError})
-			return
-		}
-		st.kick(packet.ImplementationSpecificError, metrics.ClosePoison)
+	case *cast.Releases:
+		st.poisonedPart(m)
 	case *cast.Attach:
 		st.x.Cast(&m.Start.Conn.Protocol, &cast.SessionStarted{Code: packet.ImplementationSpecificError})
 	default:
 		st.kick(packet.ImplementationSpecificError, metrics.ClosePoison)
 	}
+}
+
+// poisonedPart answers the QoS 2 PUBLISH or PUBREL that a batch stands at. Those
+// before it were handled; those behind it are handed in again, if there is a
+// connection left to answer them on.
+func (st *stage) poisonedPart(b *cast.Releases) {
+	b.Rewind()
+	r := b.Current()
+	if r == nil || r.Message == nil || st.s.version != packet.V5 {
+		st.kick(packet.ImplementationSpecificError, metrics.ClosePoison)
+		return
+	}
+	st.answer(ackOf(packet.PUBREC, r.ID, packet.ImplementationSpecificError))
+	st.x.Return(b)
+	b.Next()
+	st.rest = b
 }

@@ -56,7 +56,7 @@ func Restore(kind *cell.Kind, pub *Publisher, in store.Stored, g *group.Group, n
 		pub.Env.Metrics.QueuedBytes.Add(int64(it.msg.Size()))
 	}
 	for _, id := range in.Await {
-		s.await.Load(id, struct{}{})
+		s.await.Load(id)
 	}
 	s.cell.Push(&restored{lost: lost})
 	return s

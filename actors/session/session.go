@@ -39,9 +39,9 @@ type Session struct {
 
 	state    state
 	subs     cell.Map[string, *subscription]     // by filter as written
-	inflight cell.Map[packet.ID, flight]         // broker -> client, QoS 1 and 2, until acknowledged
+	inflight cell.Window[packet.ID, flight]      // broker -> client, QoS 1 and 2, until acknowledged
 	queue    cell.Queue[item]                    // broker -> client, waiting for window or connection
-	await    cell.Map[packet.ID, struct{}]       // client -> broker, QoS 2, until PUBREL
+	await    cell.IDs[packet.ID]                 // client -> broker, QoS 2, until PUBREL
 	answers  cell.Queue[answer]                  // PUBREC and PUBCOMP in the order of what they answer
 	asked    cell.Map[uint64, *pendingSubscribe] // SUBSCRIBE and UNSUBSCRIBE whose routes are not effective yet
 	waiting  cell.Map[uint64, committing]        // by tag of the commit
@@ -122,8 +122,9 @@ type flight struct {
 
 // answer is an acknowledgement that waits for its commit.
 type answer struct {
-	tag uint64 // 0: for none
-	pkt packet.Packet
+	tag    uint64 // 0: for none
+	ack    packet.Ack
+	finish bool // no acknowledgement, but the answer to Finish
 }
 
 // committing is what follows a commit.
@@ -194,18 +195,22 @@ type stage struct {
 	s   *state // the copy that this decision changes
 	out *cast.Deliver
 	ops []store.Op // lazy ones of this decision
+
+	acks []packet.Ack   // of this message, until Answer has copied them
+	rest *cast.Releases // what is handed in again without its poisonous part
 }
 
 // Receive implements cell.Stage.
 func (st *stage) Receive(ctx *cell.Context) {
-	st.x, st.s, st.out, st.ops = ctx, slot.Edit(ctx, &st.state), nil, nil
+	st.x, st.acks, st.rest = ctx, st.acks[:0], nil
+	st.begin()
 	switch msg := ctx.Message().(type) {
 	case *cast.Dispatch:
 		st.dispatch(msg)
 	case *cast.Acked:
 		st.acked(msg)
-	case *cast.Release:
-		st.release(msg)
+	case *cast.Releases:
+		st.releases(msg)
 	case *store.Committed:
 		st.committedTag(msg)
 		st.end()
@@ -213,7 +218,7 @@ func (st *stage) Receive(ctx *cell.Context) {
 		st.s.congested = false
 	case *cast.Finish:
 		if msg.Epoch == st.s.epoch {
-			st.repeat(nil)
+			st.repeat(answer{finish: true})
 		}
 	case *cast.Subscribe:
 		st.subscribe(msg)
@@ -243,7 +248,13 @@ func (st *stage) Receive(ctx *cell.Context) {
 	}
 	st.fill()
 	st.flush()
+	if st.rest != nil {
+		ctx.Commit(st.rest) // the last act: what followed it would be tried at the next part
+	}
 }
+
+// begin is the beginning of a decision.
+func (st *stage) begin() { st.s, st.out, st.ops = slot.Edit(st.x, &st.state), nil, nil }
 
 // flush hands on what the decision has gathered.
 func (st *stage) flush() {
@@ -307,7 +318,7 @@ func (st *stage) committedTag(msg *store.Committed) {
 		st.resend(then.id, false)
 	case thenRelease:
 		if f, ok := st.inflight.Get(st.x, then.id); ok && f.released && st.live() {
-			st.deliver().Release = append(st.deliver().Release, then.id)
+			st.deliver().Pubrel = append(st.deliver().Pubrel, then.id)
 		}
 	case thenRouted:
 		st.part(msg.Tag)
@@ -326,7 +337,7 @@ func (st *stage) live() bool { return st.s.conn != nil && st.s.ready }
 // deliver is the Deliver of this decision.
 func (st *stage) deliver() *cast.Deliver {
 	if st.out == nil {
-		st.out = &cast.Deliver{Epoch: st.s.epoch}
+		st.out = cast.NewDeliver(st.s.epoch)
 	}
 	return st.out
 }

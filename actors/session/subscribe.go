@@ -228,7 +228,7 @@ func (st *stage) finishSubscribe(p *pendingSubscribe) {
 	if p.epoch != st.s.epoch || st.s.conn == nil {
 		return
 	}
-	st.x.Cast(&st.s.conn.Protocol, &cast.Answer{Epoch: p.epoch, Packet: p.answer})
+	st.tell(p.answer)
 	for _, l := range p.lookups {
 		l.max = l.sub.Start.Load()
 		st.lookups.Push(st.x, l)
@@ -245,12 +245,12 @@ func (st *stage) lookup() {
 		return
 	}
 	for s.walking == nil || !st.stands(s.walking) {
-		l, ok := st.lookups.Peek(st.x)
-		if !ok {
+		if st.lookups.Len(st.x) == 0 {
 			s.walking = nil
 			st.forget()
 			return
 		}
+		l, _ := st.lookups.Peek(st.x) // on the heap, so not before there is one
 		st.lookups.Pop(st.x)
 		s.walking = &l
 	}

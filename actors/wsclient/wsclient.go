@@ -211,10 +211,10 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 		}
 		messages[d.QoS]++
 	}
-	for _, id := range msg.Release {
+	for _, id := range msg.Pubrel {
 		b = c.pubrel(b, id, packet.Success)
 	}
-	for _, id := range msg.ReleaseBad {
+	for _, id := range msg.PubrelBad {
 		b = c.pubrel(b, id, packet.PacketIDNotFound)
 	}
 	if len(msg.Deliveries) > 0 && !msg.Deliveries[0].Retain && metrics.Sampled(ctx.Now()) {
@@ -222,7 +222,7 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 		c.env.Metrics.Delivery.Count(ctx, time.Duration(now-msg.Deliveries[0].Message.At))
 	}
 	count(ctx, messages[:], c.env.Metrics.MessagesSent[:])
-	n, releases := int64(len(msg.Deliveries)), int64(len(msg.Release)+len(msg.ReleaseBad))
+	n, releases := int64(len(msg.Deliveries)), int64(len(msg.Pubrel)+len(msg.PubrelBad))
 	ctx.Count(&c.env.Metrics.PacketsSent[packet.PUBLISH], n)
 	if releases > 0 {
 		ctx.Count(&c.env.Metrics.PacketsSent[packet.PUBREL], releases)

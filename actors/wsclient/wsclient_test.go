@@ -77,7 +77,7 @@ func TestDeliveriesAreWrittenInTheirOrderAndCounted(t *testing.T) {
 			d := newDesk(t, stagetest.New(t))
 			d.connected(v, nil)
 			d.tell(&cast.Deliver{Deliveries: []cast.Delivery{delivery("a", "1", 0, 0), delivery("a", "2", 1, 7), delivery("b", "3", 2, 8)},
-				Release: []packet.ID{5}})
+				Pubrel: []packet.ID{5}})
 			got := d.written(v)
 			require.Len(t, got, 4)
 			for i, want := range []struct {
@@ -101,7 +101,7 @@ func TestDeliveriesAreWrittenInTheirOrderAndCounted(t *testing.T) {
 func TestAReleaseOfAnUnknownIdentifierSaysSo(t *testing.T) {
 	d := newDesk(t, stagetest.New(t))
 	d.connected(packet.V5, nil)
-	d.tell(&cast.Deliver{ReleaseBad: []packet.ID{9}})
+	d.tell(&cast.Deliver{PubrelBad: []packet.ID{9}})
 	ack := d.written(packet.V5)[0].(*packet.Ack)
 	require.Equal(t, packet.PacketIDNotFound, ack.Code) // [v5 3.6.2.1]
 }
@@ -131,7 +131,7 @@ func TestAnAnswerThatIsTooLargeGoesWithoutItsReason(t *testing.T) {
 	d.connected(packet.V5, func(c *cast.Connected) { c.MaxPacket = 20 })
 	q := new(packet.Properties)
 	q.Set(packet.PropReasonString).ReasonString = "a sentence that does not fit into twenty bytes"
-	d.tell(&cast.Send{Version: packet.V5, Packets: []packet.Packet{&packet.Ack{Kind: packet.PUBACK, ID: 1, Code: packet.QuotaExceeded, Properties: q}}})
+	d.tell(cast.NewSend(packet.V5, &packet.Ack{Kind: packet.PUBACK, ID: 1, Code: packet.QuotaExceeded, Properties: q}))
 	ack := d.written(packet.V5)[0].(*packet.Ack)
 	require.Equal(t, packet.QuotaExceeded, ack.Code)
 	require.False(t, ack.Properties.Has(packet.PropReasonString))
@@ -181,7 +181,7 @@ func TestNothingIsWrittenBehindTheLastPacket(t *testing.T) {
 	d.connected(packet.V5, func(c *cast.Connected) { c.KeepAlive = int64(time.Second) })
 	d.tell(&cast.Shutdown{Version: packet.V5, Packet: &packet.Disconnect{Code: packet.ServerShuttingDown}, Reason: metrics.CloseShutdown})
 	d.tell(&cast.Deliver{Deliveries: []cast.Delivery{delivery("a", "late", 0, 0)}})
-	d.tell(&cast.Send{Version: packet.V5, Packets: []packet.Packet{&packet.Pingresp{}}})
+	d.tell(cast.NewSend(packet.V5, &packet.Pingresp{}))
 	d.tell(&cast.Shutdown{Version: packet.V5, Packet: &packet.Disconnect{}, Reason: metrics.CloseNormal})
 	d.w.After(time.Minute)
 	got := d.written(packet.V5)
@@ -210,7 +210,7 @@ func TestACrashAtAnyStepWritesNothingTwiceAndLeavesNothingOut(t *testing.T) {
 		d := newDesk(t, w)
 		d.connected(packet.V5, func(c *cast.Connected) { c.KeepAlive, c.AliasMax = int64(15*time.Second), 1 })
 		d.tell(received(&packet.Pingreq{}, &packet.Publish{Topic: []byte("x"), QoS: packet.QoS1, ID: 1}))
-		d.tell(&cast.Send{Version: packet.V5, Packets: []packet.Packet{&packet.Pingresp{}, &packet.Ack{Kind: packet.PUBACK, ID: 1}}})
+		d.tell(cast.NewSend(packet.V5, &packet.Pingresp{}, &packet.Ack{Kind: packet.PUBACK, ID: 1}))
 		for i := range 3 {
 			d.tell(&cast.Deliver{Deliveries: []cast.Delivery{delivery("a", fmt.Sprint(i), 1, packet.ID(i+1))}})
 		}

@@ -57,7 +57,7 @@ func (d *desk) heard() (out []string) {
 		case *cast.Received:
 			for p := m.Current(); p != nil; p = m.Current() {
 				out = append(out, tell(p))
-				m.Advance()
+				m.Next()
 			}
 			m.Release()
 		case *cast.Faulty:

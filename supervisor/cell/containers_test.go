@@ -17,8 +17,8 @@ import (
 type containersOf struct {
 	maps   [2]cell.Map[int, int]
 	queues [2]cell.Queue[int]
-	window [2]cell.Window[int]
-	ids    [2]cell.IDs
+	window [2]cell.Window[uint16, int]
+	ids    [2]cell.IDs[uint16]
 	wantM  [2]map[int]int
 	wantQ  [2][]int
 	wantW  [2]map[uint16]int
@@ -181,7 +181,7 @@ func TestAnElementThatIsPoppedIsNotKept(t *testing.T) {
 // TestAFullWindowStillFindsTheLastFreeIdentifier: the range is used to its end.
 func TestAFullWindowStillFindsTheLastFreeIdentifier(t *testing.T) {
 	w := newWorld(t)
-	var flights cell.Window[int]
+	var flights cell.Window[uint16, int]
 	last := uint16(0)
 	to := w.start(cell.New(kindOf("k", func(ctx *cell.Context) {
 		for range 1<<16 - 1 {
@@ -199,7 +199,7 @@ func TestAFullWindowStillFindsTheLastFreeIdentifier(t *testing.T) {
 
 func TestAnEmptySetOfIdentifiersKeepsOnePage(t *testing.T) {
 	w := newWorld(t)
-	var ids cell.IDs
+	var ids cell.IDs[uint16]
 	to := w.start(cell.New(kindOf("k", func(ctx *cell.Context) {
 		for id := range 1 << 16 {
 			if ctx.Message().(*text).s == "fill" {

@@ -224,8 +224,11 @@ func (x *Context) End() {
 // Batch is a message of several parts that are decided about one by one.
 type Batch interface {
 	Message
-	// Advance moves the cursor past the part that was committed.
+	// Advance moves the cursor past what was decided about since the last Advance:
+	// it is committed.
 	Advance()
+	// Rewind goes back to there: the decision has crashed.
+	Rewind()
 }
 
 // Commit makes the decision about the present part of b final and goes on to

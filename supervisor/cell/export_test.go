@@ -3,4 +3,4 @@
 package cell
 
 // Pages is the number of pages that the set holds.
-func (s *IDs) Pages() int { return s.held }
+func (s *IDs[K]) Pages() int { return s.held }

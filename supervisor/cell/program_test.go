@@ -37,6 +37,7 @@ type (
 )
 
 func (b *several) Advance() { b.at++ }
+func (b *several) Rewind()  {}
 
 // counts is the part of a node's state that is edited as a struct.
 type counts struct{ seen, sum, poisoned int }

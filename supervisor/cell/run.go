@@ -276,6 +276,9 @@ func (r *run) crashed(reason any) {
 		c.attempts = min(c.attempts+1, 2)
 		crash.Poison = c.attempts >= 2
 	}
+	if b, ok := x.msg.(Batch); ok {
+		b.Rewind()
+	}
 	if c.broke == 0 {
 		c.broke = crash.At
 	}

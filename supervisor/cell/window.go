@@ -7,14 +7,14 @@ package cell
 // hashing: each has one pane of a ring, and Next passes over those whose pane is
 // taken. A window of a hundred messages is written and emptied several times in
 // each turn of a busy session.
-type Window[V any] struct {
-	ring []pane[V] // length a power of two, at most 1<<16
+type Window[K ~uint16, V any] struct {
+	ring []pane[K, V] // length a power of two, at most 1<<16
 	n    int
 }
 
-type pane[V any] struct {
+type pane[K ~uint16, V any] struct {
 	v    V
-	id   uint16
+	id   K
 	used bool
 	// op is one more than the place of the decision's newest change of this pane in
 	// the log; it means something only if that place has a change of this pane. So
@@ -22,23 +22,23 @@ type pane[V any] struct {
 	op uint32
 }
 
-type windowOp[V any] struct {
-	id  uint16
+type windowOp[K ~uint16, V any] struct {
+	id  K
 	del bool
 	v   V
 }
 
 // windowLog is the redo log of a Window.
-type windowLog[V any] struct {
-	of    *Window[V]
-	ops   []windowOp[V]
+type windowLog[K ~uint16, V any] struct {
+	of    *Window[K, V]
+	ops   []windowOp[K, V]
 	delta int // ids added less ids removed
 }
 
-func (l *windowLog[V]) container() *Window[V] { return l.of }
-func (l *windowLog[V]) bind(w *Window[V])     { l.of = w }
+func (l *windowLog[K, V]) container() *Window[K, V] { return l.of }
+func (l *windowLog[K, V]) bind(w *Window[K, V])     { l.of = w }
 
-func (l *windowLog[V]) apply() {
+func (l *windowLog[K, V]) apply() {
 	w := l.of
 	for i := range l.ops {
 		w.set(&l.ops[i])
@@ -49,7 +49,7 @@ func (l *windowLog[V]) apply() {
 	l.abort()
 }
 
-func (l *windowLog[V]) abort() {
+func (l *windowLog[K, V]) abort() {
 	clear(l.ops)
 	if cap(l.ops) > keepLog {
 		l.ops = nil
@@ -62,9 +62,9 @@ const (
 	keepPanes = 256 // what an empty window keeps
 )
 
-func (w *Window[V]) pane(id uint16) *pane[V] { return &w.ring[int(id)&(len(w.ring)-1)] }
+func (w *Window[K, V]) pane(id K) *pane[K, V] { return &w.ring[int(id)&(len(w.ring)-1)] }
 
-func (w *Window[V]) set(o *windowOp[V]) {
+func (w *Window[K, V]) set(o *windowOp[K, V]) {
 	p := w.pane(o.id)
 	switch {
 	case !o.del:
@@ -73,26 +73,26 @@ func (w *Window[V]) set(o *windowOp[V]) {
 		}
 		p.v, p.id, p.used = o.v, o.id, true
 	case p.used && p.id == o.id:
-		*p = pane[V]{}
+		*p = pane[K, V]{}
 		w.n--
 	}
 }
 
 // newest is the decision's newest change of p, which is id's pane; nil when there
 // is none.
-func (l *windowLog[V]) newest(p *pane[V], id uint16) *windowOp[V] {
+func (l *windowLog[K, V]) newest(p *pane[K, V], id K) *windowOp[K, V] {
 	if l == nil || p.op == 0 || int(p.op) > len(l.ops) {
 		return nil
 	}
 	o := &l.ops[p.op-1]
-	if (o.id^id)&uint16(len(l.of.ring)-1) != 0 {
+	if int(o.id^id)&(len(l.of.ring)-1) != 0 {
 		return nil
 	}
 	return o
 }
 
 // occupant is whose id's pane is, as the decision sees it.
-func (w *Window[V]) occupant(l *windowLog[V], id uint16) (owner uint16, taken bool) {
+func (w *Window[K, V]) occupant(l *windowLog[K, V], id K) (owner K, taken bool) {
 	p := w.pane(id)
 	if o := l.newest(p, id); o != nil {
 		return o.id, !o.del
@@ -101,12 +101,12 @@ func (w *Window[V]) occupant(l *windowLog[V], id uint16) (owner uint16, taken bo
 }
 
 // Get is the value of id as the decision sees it.
-func (w *Window[V]) Get(x *Context, id uint16) (v V, ok bool) {
+func (w *Window[K, V]) Get(x *Context, id K) (v V, ok bool) {
 	if len(w.ring) == 0 {
 		return v, false
 	}
 	p := w.pane(id)
-	if o := find[windowLog[V]](x, w).newest(p, id); o != nil {
+	if o := find[windowLog[K, V]](x, w).newest(p, id); o != nil {
 		if o.id == id && !o.del {
 			return o.v, true
 		}
@@ -119,34 +119,34 @@ func (w *Window[V]) Get(x *Context, id uint16) (v V, ok bool) {
 }
 
 // Put sets id to v.
-func (w *Window[V]) Put(x *Context, id uint16, v V) {
-	l := open[windowLog[V]](x, w)
+func (w *Window[K, V]) Put(x *Context, id K, v V) {
+	l := open[windowLog[K, V]](x, w)
 	if !w.room(l, id) {
 		l.delta++
 	}
-	l.add(windowOp[V]{id: id, v: v})
+	l.add(windowOp[K, V]{id: id, v: v})
 }
 
 // Delete removes id.
-func (w *Window[V]) Delete(x *Context, id uint16) {
+func (w *Window[K, V]) Delete(x *Context, id K) {
 	if len(w.ring) == 0 {
 		return
 	}
-	l := open[windowLog[V]](x, w)
+	l := open[windowLog[K, V]](x, w)
 	if owner, taken := w.occupant(l, id); taken && owner == id {
 		l.delta--
-		l.add(windowOp[V]{id: id, del: true})
+		l.add(windowOp[K, V]{id: id, del: true})
 	}
 }
 
-func (l *windowLog[V]) add(o windowOp[V]) {
+func (l *windowLog[K, V]) add(o windowOp[K, V]) {
 	l.ops = append(l.ops, o)
 	l.of.pane(o.id).op = uint32(len(l.ops))
 }
 
 // room makes the ring as large as it takes for id to have a pane; it reports
 // whether id has it already.
-func (w *Window[V]) room(l *windowLog[V], id uint16) bool {
+func (w *Window[K, V]) room(l *windowLog[K, V], id K) bool {
 	for {
 		if len(w.ring) > 0 {
 			owner, taken := w.occupant(l, id)
@@ -160,9 +160,9 @@ func (w *Window[V]) room(l *windowLog[V], id uint16) bool {
 
 // grow doubles the ring. What it holds stays as it is, so a decision may do it:
 // ids with panes of their own have them in a larger ring, too.
-func (w *Window[V]) grow(l *windowLog[V]) {
+func (w *Window[K, V]) grow(l *windowLog[K, V]) {
 	old := w.ring
-	w.ring = make([]pane[V], max(minPanes, 2*len(old)))
+	w.ring = make([]pane[K, V], max(minPanes, 2*len(old)))
 	for i := range old {
 		if p := &old[i]; p.used {
 			*w.pane(p.id) = *p
@@ -178,8 +178,8 @@ func (w *Window[V]) grow(l *windowLog[V]) {
 
 // Next is the id after the given one that is free, as the decision sees it; never
 // 0. The caller sees to it that there is one: Seen is below 65535.
-func (w *Window[V]) Next(x *Context, after uint16) uint16 {
-	l := find[windowLog[V]](x, w)
+func (w *Window[K, V]) Next(x *Context, after K) K {
+	l := find[windowLog[K, V]](x, w)
 	if n := w.Seen(x); len(w.ring) < 1<<16 && 2*n >= len(w.ring) {
 		w.grow(l)
 	}
@@ -194,18 +194,18 @@ func (w *Window[V]) Next(x *Context, after uint16) uint16 {
 }
 
 // Len is the number of ids as committed.
-func (w *Window[V]) Len() int { return w.n }
+func (w *Window[K, V]) Len() int { return w.n }
 
 // Seen is the number of ids as the decision sees it.
-func (w *Window[V]) Seen(x *Context) int {
-	if l := find[windowLog[V]](x, w); l != nil {
+func (w *Window[K, V]) Seen(x *Context) int {
+	if l := find[windowLog[K, V]](x, w); l != nil {
 		return w.n + l.delta
 	}
 	return w.n
 }
 
 // All calls yield for what is committed, in an order that depends on the ids.
-func (w *Window[V]) All(yield func(uint16, V) bool) {
+func (w *Window[K, V]) All(yield func(K, V) bool) {
 	ring := w.ring // what yield puts in may make it grow
 	for i := range ring {
 		if p := &ring[i]; p.used && !yield(p.id, p.v) {
@@ -215,7 +215,7 @@ func (w *Window[V]) All(yield func(uint16, V) bool) {
 }
 
 // Load puts id to v at once: for state that is built before its actor runs.
-func (w *Window[V]) Load(id uint16, v V) {
+func (w *Window[K, V]) Load(id K, v V) {
 	w.room(nil, id)
-	w.set(&windowOp[V]{id: id, v: v})
+	w.set(&windowOp[K, V]{id: id, v: v})
 }
