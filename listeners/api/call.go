@@ -36,6 +36,16 @@ func (c *Call) Query(l List) (Query, error) {
 // Param is a query parameter, "" when it is not given.
 func (c *Call) Param(name string) string { return c.URL.Query().Get(name) }
 
+// Local reports whether the request came from this machine itself, by a loopback
+// name and through no proxy.
+func (c *Call) Local() bool { return local(c.Request) }
+
+// Still reports whether who asked is still logged in; streams ask now and then.
+func (c *Call) Still() bool {
+	p, err := c.server.gate.who(c.Request)
+	return err == nil && p.Via != ViaNothing
+}
+
 // Decode reads the JSON body into v. Fields that v does not have are a problem:
 // a misspelt one would otherwise be passed over.
 func (c *Call) Decode(v any) error {

@@ -144,7 +144,7 @@ func (s *Server) events(c *Call, w http.ResponseWriter) error {
 		case <-s.hub.stop:
 			return nil
 		case <-beat.C:
-			if p, err := s.gate.who(c.Request); err != nil || p.Via == ViaNothing {
+			if !c.Still() {
 				return nil // logged out meanwhile
 			}
 			out.text(": still here\n\n")

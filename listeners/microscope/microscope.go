@@ -28,7 +28,6 @@ type Options struct {
 	Limits Limits
 	Doors  func() []Door // this broker's WebSocket listeners
 	Inside Inside        // nil: the broker's inside is not shown
-	Audit  func(user, action, object string)
 }
 
 // Inside looks into the broker that the microscope runs in.
@@ -44,7 +43,6 @@ type Microscope struct {
 	limits Limits
 	doors  func() []Door
 	inside Inside
-	audit  func(user, action, object string)
 
 	mu      sync.Mutex
 	tabs    map[string]*tab // by owner and name
@@ -57,10 +55,7 @@ type Microscope struct {
 
 // New makes a microscope; Close ends it.
 func New(o Options) *Microscope {
-	m := &Microscope{limits: o.Limits, doors: o.Doors, inside: o.Inside, audit: o.Audit, tabs: map[string]*tab{}}
-	if m.audit == nil {
-		m.audit = func(string, string, string) {}
-	}
+	m := &Microscope{limits: o.Limits, doors: o.Doors, inside: o.Inside, tabs: map[string]*tab{}}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.wg.Go(m.sweep)
 	return m

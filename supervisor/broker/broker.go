@@ -32,6 +32,7 @@ import (
 	"emqttd/actors/wsloop"
 	"emqttd/listeners"
 	"emqttd/listeners/api"
+	"emqttd/listeners/microscope"
 	"emqttd/listeners/tls"
 	"emqttd/protocol/packet"
 	"emqttd/supervisor"
@@ -66,6 +67,7 @@ type Broker struct {
 	dataDir   string // where what belongs to this broker is kept; "": nowhere
 	api       atomic.Pointer[api.Server]
 	audit     *api.Audit
+	scope     *microscope.Microscope // nil: not served
 	origins   atomic.Pointer[config.Origins]
 	sampler   sampler
 

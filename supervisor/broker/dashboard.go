@@ -126,6 +126,9 @@ func (b *Broker) portOf(key string) *port {
 }
 
 func (b *Broker) closeDashboard() error {
+	if b.scope != nil {
+		b.scope.Close()
+	}
 	var err error
 	if s := b.api.Load(); s != nil {
 		err = s.Close()

@@ -11,8 +11,12 @@ import (
 )
 
 // extensions are the routes that other packages bring to the API, one line each.
-func (b *Broker) extensions() []api.Extension {
-	return nil
+func (b *Broker) extensions() (all []api.Extension) {
+	if b.cfg.Dashboard.Microscope.Enabled {
+		b.scope = b.newMicroscope()
+		all = append(all, b.scope.Extension())
+	}
+	return all
 }
 
 // page is what the dashboard shows at /.

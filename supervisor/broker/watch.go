@@ -32,10 +32,19 @@ type watches struct {
 // Inside shows the microscope the inside of the process's brokers.
 func Inside() microscope.Inside { return new(watches) }
 
-// Doors are the WebSocket listeners that are bound, as the microscope knows them.
+// newMicroscope is the microscope as the configuration wants it.
+func (b *Broker) newMicroscope() *microscope.Microscope {
+	c := b.cfg.Dashboard.Microscope
+	return microscope.New(microscope.Options{Doors: b.Doors, Inside: Inside(), Limits: microscope.Limits{OtherHosts: c.OtherHosts,
+		MaxConnections: c.MaxConnections, MaxTotal: c.MaxTotal, MaxBytes: int(c.MaxBytes), MaxPacket: int(c.MaxPacket),
+		Idle: c.Idle, Timeout: c.Timeout}})
+}
+
+// Doors are the WebSocket listeners that are bound, the dashboard's /mqtt among
+// them, as the microscope knows them.
 func (b *Broker) Doors() (out []microscope.Door) {
 	for _, p := range b.ports {
-		addr, err := netip.ParseAddrPort(fmt.Sprint(p.core.Addr()))
+		addr, err := netip.ParseAddrPort(fmt.Sprint(b.Addr(p.key)))
 		if err != nil || p.named.Kind != config.WS && p.named.Kind != config.WSS {
 			continue // not a TCP address, or not WebSocket
 		}

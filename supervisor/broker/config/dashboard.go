@@ -96,6 +96,43 @@ type Dashboard struct {
 	// Let everybody who reaches the address read /metrics; otherwise a user or an
 	// API key is needed.
 	OpenMetrics bool `yaml:"open_metrics"`
+
+	// The page #/websocket, which looks at connections byte by byte.
+	Microscope Microscope `yaml:"microscope"`
+}
+
+// Microscope bounds the connections that the page #/websocket opens from the
+// broker's process.
+type Microscope struct {
+	// Serve it at all.
+	Enabled bool `yaml:"enabled"`
+
+	// Let administrators connect to other hosts than this broker. The request goes
+	// out from here; link-local and multicast addresses are refused in any case,
+	// and loopback unless the administrator sits at this machine.
+	OtherHosts bool `yaml:"other_hosts"`
+
+	// Connections of one user, closed ones included until they are forgotten. A
+	// further one is refused.
+	MaxConnections int `yaml:"max_connections" min:"1" max:"1000"`
+
+	// Connections of all users. A further one is refused.
+	MaxTotal int `yaml:"max_total" min:"1" max:"10000"`
+
+	// Kept of what happened in one tab of a browser. The oldest events are dropped,
+	// and the page says how many.
+	MaxBytes Bytes `yaml:"max_bytes" min:"64KiB" max:"1GiB"`
+
+	// One packet or frame, either way. A larger one is not sent; one that is
+	// received ends the connection.
+	MaxPacket Bytes `yaml:"max_packet" min:"1KiB" max:"16MiB"`
+
+	// The connections of a tab that nobody looks at are closed after this time.
+	Idle time.Duration `yaml:"idle" min:"1s" max:"24h"`
+
+	// For connecting with TLS, for the answer to the upgrade, and for one write;
+	// beyond it the connection ends.
+	Timeout time.Duration `yaml:"timeout" min:"100ms" max:"5m"`
 }
 
 // Local reports whether only this machine can reach the dashboard.
@@ -130,6 +167,8 @@ func defaultDashboard() Dashboard {
 		LoginFailures: 10, LoginWindow: time.Minute, MaxConnections: 1000, MaxBody: MiB, MaxPage: 1000, MaxOffset: 100_000,
 		MaxScan: 2_000_000, Timeout: 15 * time.Second, MaxStreams: 64, StreamBuffer: 256,
 		AuditFile: 8 * MiB, AuditEntries: 10_000, OpenMetrics: true,
+		Microscope: Microscope{Enabled: true, OtherHosts: true, MaxConnections: 8, MaxTotal: 64, MaxBytes: 4 * MiB, MaxPacket: 256 * KiB,
+			Idle: 5 * time.Minute, Timeout: 10 * time.Second},
 	}
 }
 
