@@ -100,10 +100,12 @@ func readable(b []byte) bool {
 
 // RetainedTree implements api.Broker: what stands one level below prefix.
 func (b inspector) RetainedTree(ctx context.Context, q api.Query) (api.Page[api.Branch], error) {
-	prefix := q.Filters["prefix"]
+	prefix, given := q.Filters["prefix"] // there and empty: below an empty first level
 	filter, start := "", ""
-	if prefix != "" {
+	if given {
 		filter, start = prefix+"/#", prefix+"/"
+	}
+	if prefix != "" {
 		if err := topic.ValidName(prefix, b.env.Limits().Topics); err != nil {
 			return api.Page[api.Branch]{}, api.Fail(400, "?prefix: %v", err)
 		}

@@ -32,10 +32,12 @@ export function duration(seconds: number | undefined): string {
   if (seconds < 60) return tenth.format(seconds) + ' s'
   const s = Math.floor(seconds)
   const [d, h, m] = [Math.floor(s / 86400), Math.floor(s / 3600) % 24, Math.floor(s / 60) % 60]
-  if (d > 0) return `${d} d ${h} h`
-  if (h > 0) return `${h} h ${m} min`
-  return `${m} min ${s % 60} s`
+  if (d > 0) return pair(d, 'd', h, 'h')
+  if (h > 0) return pair(h, 'h', m, 'min')
+  return pair(m, 'min', s % 60, 's')
 }
+
+const pair = (a: number, of: string, b: number, and: string) => `${a} ${of}` + (b > 0 ? ` ${b} ${and}` : '')
 
 const two = (n: number) => String(n).padStart(2, '0')
 

@@ -6,7 +6,7 @@ import type { Actor } from '../types'
 import { Badge, Code, type Tone } from '../ui/basics'
 
 /** What is usual is not marked: only what differs draws the eye. */
-const tones: Record<string, Tone> = { up: 'ok', restarting: 'warn', starting: 'info', down: 'bad', stopped: 'bad' }
+const tones: Record<string, Tone> = { up: 'ok', running: 'ok', failing: 'bad', restarting: 'warn', starting: 'info', down: 'bad', stopped: 'bad' }
 
 export function ActorName({ actor: a }: { actor: Actor }) {
   return (

@@ -36,7 +36,7 @@ function Configuration() {
           rowKey={(k) => k.key}
           rows={shown}
           columns={[
-            { key: 'key', title: 'Key', main: true, cell: (k) => <Code>{k.key}</Code> },
+            { key: 'key', title: 'Key', main: true, align: 'text', cell: (k) => <Code>{k.key}</Code> },
             { key: 'value', title: 'Value in force', align: 'text', cell: (k) => <Value text={k.value} /> },
             { key: 'origin', title: 'From', cell: (k) => <Badge tone={k.origin === 'default' ? 'plain' : 'info'}>{k.origin}</Badge> },
             {

@@ -42,7 +42,7 @@ const sessionColumns: Column<Session>[] = [
   { key: 'subs', title: 'Subscriptions', align: 'right', cell: (s) => count(s.subscriptions) },
   { key: 'inflight', title: 'In flight', align: 'right', cell: (s) => `${count(s.inflight)} / ${count(s.max_inflight)}` },
   { key: 'queued', title: 'Queued', align: 'right', cell: (s) => <span title={bytes(s.queued_bytes)}>{count(s.queued)}</span> },
-  { key: 'rel', title: 'Awaiting PUBREL', align: 'right', cell: (s) => count(s.awaiting_rel) },
+  { key: 'rel', title: 'Awaits PUBREL', align: 'right', cell: (s) => count(s.awaiting_rel) },
   { key: 'created', title: 'Created', cell: (s) => <span title={time(s.created_at)}>{age(s.created_at)} ago</span> },
 ]
 

@@ -70,7 +70,7 @@ function Tiles({ now, seconds }: { now: Stats; seconds: Stats[] }) {
         name="Messages in"
         figure={rate(r.received_messages)}
         unit="/s"
-        more={`${rate(r.received_packets)} packets, ${bytes(r.received_bytes)} a second`}
+        more={`${rate(r.received_packets)} packets a second`}
         of={(s) => s.rates.received_messages}
         write={rate}
         seconds={seconds}
@@ -79,9 +79,18 @@ function Tiles({ now, seconds }: { now: Stats; seconds: Stats[] }) {
         name="Messages out"
         figure={rate(r.sent_messages)}
         unit="/s"
-        more={`${rate(r.sent_packets)} packets, ${bytes(r.sent_bytes)} a second`}
+        more={`${rate(r.sent_packets)} packets a second`}
         of={(s) => s.rates.sent_messages}
         write={rate}
+        seconds={seconds}
+      />
+      <Tile
+        name="Traffic"
+        figure={bytes(r.received_bytes + r.sent_bytes)}
+        unit="/s"
+        more={`${bytes(r.received_bytes)} in, ${bytes(r.sent_bytes)} out`}
+        of={(s) => s.rates.received_bytes + s.rates.sent_bytes}
+        write={bytes}
         seconds={seconds}
       />
       <Tile
@@ -125,7 +134,7 @@ function Totals({ now }: { now: Stats }) {
         columns={[
           { key: 'what', title: 'What', main: true, cell: ([name, page]) => <a href={link(page)}>{name}</a> },
           { key: 'now', title: 'Now', align: 'right', cell: ([, , g, write = count]) => write(g.now) },
-          { key: 'max', title: 'Most since the start', align: 'right', cell: ([, , g, write = count]) => write(g.max) },
+          { key: 'max', title: 'At most', align: 'right', cell: ([, , g, write = count]) => write(g.max) },
         ]}
       />
     </Panel>

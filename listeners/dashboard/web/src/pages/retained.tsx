@@ -61,9 +61,9 @@ function TopicTree({ selected }: { selected?: string }) {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set())
   const [error, setError] = useState<unknown>()
   const load = async (prefix: string | undefined) => {
-    const key = prefix ?? root
+    const key = prefix === undefined ? top : root + prefix
     try {
-      const page = await get<PageOf<Branch>>('/retained/tree' + (prefix === undefined ? '' : '?prefix=' + segment(prefix)))
+      const page = await get<PageOf<Branch>>('/retained/tree?limit=500' + (prefix === undefined ? '' : '&prefix=' + segment(prefix)))
       const rest = page.total - page.items.length
       setLevels((was) => new Map(was).set(key, { items: page.items, note: rest > 0 ? `${count(rest)} more: use the list` : undefined }))
     } catch (failed) {
@@ -72,8 +72,15 @@ function TopicTree({ selected }: { selected?: string }) {
     }
   }
   useEffect(() => void load(undefined), [])
+  // A topic that is shown is there to be seen in the tree, too.
+  useEffect(() => {
+    if (selected === undefined) return
+    const above = prefixes(selected)
+    setOpen((was) => new Set([...was, ...above.map((p) => root + p)]))
+    for (const prefix of above) if (!levels.has(root + prefix)) void load(prefix)
+  }, [selected])
   if (error !== undefined) return <Failure error={error} retry={() => (setError(undefined), void load(undefined))} />
-  const first = levels.get(root)
+  const first = levels.get(top)
   if (!first) return <Loading />
   if (first.items.length === 0) {
     return (
@@ -101,8 +108,15 @@ function TopicTree({ selected }: { selected?: string }) {
   )
 }
 
-/** Identifiers in the tree begin with it: a topic's first level may be empty. */
+/** prefixes of a/b/c are a and a/b. */
+function prefixes(topic: string): string[] {
+  const levels = topic.split('/')
+  return levels.slice(1).map((_, i) => levels.slice(0, i + 1).join('/'))
+}
+
+/** Identifiers in the tree begin with root, since a topic's first level may be empty; top is above all. */
 const root = '>'
+const top = ''
 const messageMark = ', has a message'
 
 /** branches makes tree nodes of what was loaded, deepest first, as deep as a person opened it. */
