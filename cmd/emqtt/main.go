@@ -4,7 +4,7 @@
 // the flags of mosquitto_pub and mosquitto_sub and answer with the same output
 // and exit codes, so that scripts written for those run with these; WebSocket
 // is added (--ws, ws:// and wss://). `emqtt check` plays the conformance scripts
-// against a broker.
+// against a broker, `emqtt torture` kills one in the middle of its work.
 //
 // Reading order: settings.go (what can be asked for), flags.go (how it is
 // asked), dial.go, pub.go, sub.go.
@@ -38,6 +38,7 @@ func commands(w *world) []*cobra.Command {
 		subCommand(w),
 		checkCommand(),
 		benchCommand(w),
+		tortureCommand(w),
 	}
 }
 
