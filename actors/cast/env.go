@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"emqttd/actors/metrics"
+	"emqttd/actors/trace"
 	"emqttd/protocol/topic"
 	"emqttd/supervisor/cell"
 )
@@ -64,6 +65,7 @@ type Env struct {
 	Node    string
 	Log     zerolog.Logger
 	Metrics *metrics.Metrics
+	Trace   *trace.Tracer // nil is one that is off
 	limits  atomic.Pointer[Limits]
 
 	SM         []*cell.Cell // pool, by client id

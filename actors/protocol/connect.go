@@ -10,6 +10,7 @@ import (
 	"emqttd/actors/access/acl"
 	"emqttd/actors/cast"
 	"emqttd/actors/metrics"
+	"emqttd/actors/trace"
 	"emqttd/protocol/packet"
 	"emqttd/protocol/topic"
 	"emqttd/supervisor/mailbox"
@@ -128,6 +129,7 @@ func (st *stage) banned(clientID, user string) bool {
 // has no will either.
 func (st *stage) refuse(code packet.ReasonCode, why string) {
 	st.x.Count(&st.env.Metrics.Refused[code], 1)
+	st.trace(trace.Event{Step: trace.Refused, Packet: packet.CONNECT.String(), Reason: code.String() + ": " + why})
 	if e := st.env.Log.Info(); e.Enabled() {
 		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", st.s.clientID).Stringer("peer", st.conn.Peer).
 			Stringer("code", code).Str("why", why).Msg("connect refused")
@@ -275,6 +277,7 @@ func (st *stage) sessionStarted(msg *cast.SessionStarted) {
 	}
 	ack := st.connack(msg.Present)
 	s.phase = connected
+	st.trace(trace.Event{Step: trace.Accepted, Packet: packet.CONNECT.String(), Reason: presence(msg.Present)})
 	st.arrived()
 	st.x.Clear(st.connect.Timer())
 	st.x.Cast(&st.conn.Client, st.settled())
@@ -288,6 +291,13 @@ func (st *stage) sessionStarted(msg *cast.SessionStarted) {
 	s.request = slim(s.request)
 	st.unhold()
 	st.unpause()
+}
+
+func presence(present bool) string {
+	if present {
+		return "session resumed"
+	}
+	return "new session"
 }
 
 // slim keeps of a CONNECT what is asked for later.

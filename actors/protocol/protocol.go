@@ -14,6 +14,7 @@ import (
 	"emqttd/actors/metrics"
 	"emqttd/actors/session"
 	"emqttd/actors/store"
+	"emqttd/actors/trace"
 	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
 	"emqttd/supervisor/cell"
@@ -354,6 +355,7 @@ func (st *stage) send(p packet.Packet) {
 // means no DISCONNECT.
 func (st *stage) fault(f packet.Fault, reason metrics.Close) {
 	st.x.Count(&st.env.Metrics.Faults[f], 1)
+	st.trace(trace.Event{Step: trace.Fault, Reason: f.Label()})
 	if e := st.env.Log.Warn(); e.Enabled() {
 		info := f.Info()
 		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", st.s.clientID).Stringer("peer", st.conn.Peer).
@@ -418,6 +420,7 @@ func (st *stage) faulty(msg *cast.Faulty) {
 	}
 	f := msg.Fault
 	st.x.Count(&st.env.Metrics.Faults[f], 1)
+	st.trace(trace.Event{Step: trace.Fault, Reason: f.Label()})
 	info := f.Info()
 	if e := st.env.Log.Warn(); e.Enabled() {
 		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", st.s.clientID).Stringer("peer", st.conn.Peer).

@@ -10,6 +10,7 @@ import (
 	"emqttd/actors/metrics"
 	"emqttd/actors/session"
 	"emqttd/actors/store"
+	"emqttd/actors/trace"
 	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
 	"emqttd/protocol/topic"
@@ -54,6 +55,9 @@ func (st *stage) publish1(p *packet.Publish) {
 	m := st.message(p)
 	if n, ok := st.pub.Join(st.x, m); ok {
 		st.fanned += n
+		if st.env.Trace.On() {
+			st.trace(session.RoutedEvent(p.Topic, s.clientID, p.QoS, len(p.Payload), n, "with the one before"))
+		}
 		if p.QoS == packet.QoS1 {
 			st.ack(0, p.ID, packet.Success)
 		}
@@ -247,6 +251,7 @@ func (st *stage) allowed(op acl.Operation) bool {
 // would send it for ever.
 func (st *stage) denied(p *packet.Publish) {
 	st.x.Count(&st.env.Metrics.Dropped[metrics.DropDenied], 1)
+	st.tracePublish(trace.Denied, "by the access rules", p)
 	if e := st.env.Log.Info(); e.Enabled() {
 		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", st.s.clientID).Bytes("topic", p.Topic).Msg("publish denied")
 	}
@@ -254,6 +259,7 @@ func (st *stage) denied(p *packet.Publish) {
 }
 
 func (st *stage) reject(p *packet.Publish, code packet.ReasonCode) {
+	st.tracePublish(trace.Refused, code.String(), p)
 	if st.s.version < packet.V5 {
 		code = packet.Success
 	}

@@ -6,6 +6,7 @@ import (
 	"emqttd/actors/cast"
 	"emqttd/actors/metrics"
 	"emqttd/actors/store"
+	"emqttd/actors/trace"
 	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
 	"emqttd/protocol/serializer"
@@ -16,7 +17,7 @@ import (
 func (st *stage) dispatch(d *cast.Dispatch) {
 	for _, m := range st.straight(d) {
 		if d.Sub.Lookup && m.Retain && st.lookedUp(m, d.Sub.Start.Load()) {
-			continue
+			continue // the lookup finds it
 		}
 		st.offer(item{msg: m, qos: min(m.QoS, d.Sub.QoS), retain: m.Retain && d.Sub.AsPub, subIDs: d.Sub.SubIDs, share: d.Share})
 	}
@@ -74,6 +75,7 @@ func (st *stage) send(it item) bool {
 		return true
 	}
 	if it.qos == packet.QoS0 {
+		st.traceItem(trace.Delivered, "", &it, 0)
 		st.put(cast.Delivery{Message: it.msg, Retain: it.retain, SubIDs: it.subIDs})
 		return true
 	}
@@ -89,8 +91,10 @@ func (st *stage) send(it item) bool {
 		// message after a restart would make a duplicate.
 		f.tag = st.commit(committing{kind: thenDeliver, id: id}, st.op(store.PutInflight, id, f))
 		st.inflight.Put(st.x, id, f)
+		st.traceItem(trace.Queued, "its packet id has to be stored", &it, id)
 		return true
 	}
+	st.traceItem(trace.Delivered, "", &it, id)
 	st.inflight.Put(st.x, id, f)
 	st.lazily(st.op(store.PutInflight, id, f))
 	st.put(cast.Delivery{Message: it.msg, QoS: it.qos, Retain: it.retain, ID: id, SubIDs: it.subIDs})
@@ -193,6 +197,9 @@ func (st *stage) enqueue(it item) {
 
 // push appends to the queue and keeps its figures.
 func (st *stage) push(it item) {
+	if st.env.Trace.On() {
+		st.traceItem(trace.Queued, st.waits(), &it, 0)
+	}
 	st.queue.Push(st.x, it)
 	st.s.queued += it.msg.Size()
 	st.x.Count(&st.env.Metrics.QueuedBytes, int64(it.msg.Size()))
@@ -223,6 +230,7 @@ func (st *stage) dequeue() (item, bool) {
 
 // refuse drops a message of the session for a counted reason.
 func (st *stage) refuse(it item, why metrics.Drop) {
+	st.traceItem(trace.Dropped, why.String(), &it, 0)
 	st.drop(why, 1)
 	if it.qos > packet.QoS0 && it.msg.ID.Seq != 0 && !it.found {
 		st.lazily(store.Op{Kind: store.Discard, Message: it.msg})
@@ -278,6 +286,7 @@ func (st *stage) acked(msg *cast.Acked) {
 }
 
 func (st *stage) done(id packet.ID, f flight) {
+	st.traceItem(trace.Acknowledged, "", &f.item, id)
 	st.inflight.Delete(st.x, id)
 	st.lazily(st.op(store.DelInflight, id, f))
 	st.busy(f.item, -1)
@@ -315,6 +324,7 @@ func (st *stage) resend(id packet.ID, dup bool) {
 	if f.released {
 		st.deliver().Pubrel = append(st.deliver().Pubrel, id)
 	} else {
+		st.traceItem(trace.Delivered, again(dup), &f.item, id)
 		st.put(cast.Delivery{Message: f.msg, QoS: f.qos, Retain: f.retain, Dup: dup, ID: id, SubIDs: f.subIDs})
 	}
 	if f.epoch != st.s.epoch {

@@ -10,6 +10,7 @@ import (
 	"emqttd/actors/cast"
 	"emqttd/actors/metrics"
 	"emqttd/actors/store"
+	"emqttd/actors/trace"
 	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
 	"emqttd/supervisor/cell"
@@ -53,6 +54,7 @@ func (st *stage) attach(msg *cast.Attach) {
 	if g := a.Conn.Loop.Group(); g != st.x.Group() {
 		st.x.Move(g)
 	}
+	st.trace(trace.Event{Step: trace.Attached, Reason: a.Conn.Name})
 	s.present = true
 	ops = append(ops, st.record()...)
 	var not *cell.Cell
@@ -170,9 +172,11 @@ func (st *stage) reset() []store.Op {
 // nobody gets. A QoS 2 message that was sent stays [v5 MQTT-4.8.2-4 -5].
 func (st *stage) pass(it item, sent bool) {
 	if it.share != nil && !(sent && it.qos == packet.QoS2) {
+		st.traceItem(trace.Routed, "to another member of its group", &it, 0)
 		st.x.Cast(st.env.Pick(st.env.Router, it.share.Filter), &cast.Redispatch{Share: it.share, Message: it.msg, From: st.cell})
 		return
 	}
+	st.traceItem(trace.Dropped, metrics.DropSessionEnded.String(), &it, 0)
 	st.drop(metrics.DropSessionEnded, 1)
 }
 
@@ -211,6 +215,7 @@ func (st *stage) detach(msg *cast.Detach) {
 	if msg.HasExpiry {
 		s.expiry = msg.Expiry
 	}
+	st.trace(trace.Event{Step: trace.Detached, Reason: msg.Reason.String()})
 	st.offline()
 	if !msg.KeepWill {
 		s.will = nil
@@ -345,6 +350,9 @@ func (st *stage) end() {
 func (st *stage) poison(p *cell.Poison) {
 	switch m := p.Message.(type) {
 	case *cast.Dispatch:
+		for _, lost := range m.Messages {
+			st.traceItem(trace.Dropped, metrics.DropPoison.String(), &item{msg: lost, qos: lost.QoS}, 0)
+		}
 		st.drop(metrics.DropPoison, len(m.Messages))
 	case *cast.Releases:
 		st.poisonedPart(m)

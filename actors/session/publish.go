@@ -8,6 +8,7 @@ import (
 	"emqttd/actors/retainer"
 	"emqttd/actors/router"
 	"emqttd/actors/store"
+	"emqttd/actors/trace"
 	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
 	"emqttd/supervisor/cell"
@@ -50,9 +51,13 @@ type Publishing struct {
 func (p *Publisher) Publish(ctx *cell.Context, m *message.Message, how Publishing) Outcome {
 	lim := p.Env.Limits()
 	retain := m.Retain && lim.Retain
+	on := p.Env.Trace.On()
 	refuse := how.MayRefuse && m.QoS > packet.QoS0
 	if retain && !p.room(lim, m) {
 		ctx.Count(&p.Env.Metrics.Dropped[metrics.DropRetainedFull], 1)
+		if on {
+			p.trace(ctx, m, trace.Dropped, "not retained: "+metrics.DropRetainedFull.String(), 0)
+		}
 		if refuse {
 			return Outcome{Code: packet.QuotaExceeded}
 		}
@@ -60,6 +65,9 @@ func (p *Publisher) Publish(ctx *cell.Context, m *message.Message, how Publishin
 	}
 	if refuse && p.Full(lim) {
 		ctx.Count(&p.Env.Metrics.Dropped[metrics.DropStoreFull], 1)
+		if on {
+			p.trace(ctx, m, trace.Refused, metrics.DropStoreFull.String(), 0)
+		}
 		return Outcome{Code: packet.QuotaExceeded}
 	}
 	f := p.match(ctx, lim, m, retain, how.Not)
@@ -78,6 +86,9 @@ func (p *Publisher) Publish(ctx *cell.Context, m *message.Message, how Publishin
 			out.Waits = true
 		}
 		ctx.Submit(p.Log, c)
+	}
+	if on {
+		p.traceRouted(ctx, m, out, retain)
 	}
 	if out.Matched == 0 && !retain {
 		f.Discard()

@@ -8,6 +8,7 @@ import (
 	"emqttd/actors/cast"
 	"emqttd/actors/metrics"
 	"emqttd/actors/store"
+	"emqttd/actors/trace"
 	"emqttd/protocol/packet"
 	"emqttd/protocol/topic"
 )
@@ -40,10 +41,12 @@ func (st *stage) subscribe(msg *cast.Subscribe) {
 	var ops []store.Op
 	for i, want := range msg.Packet.Subscriptions {
 		if ack.Codes[i].Failed() {
+			st.traceFilter(trace.Refused, want.Filter, ack.Codes[i])
 			continue
 		}
 		code, look, op := st.subscribeOne(token, want, msg.Packet.Properties)
 		ack.Codes[i] = code
+		st.traceFilter(trace.Subscribed, want.Filter, code)
 		if code.Failed() {
 			continue
 		}
@@ -118,6 +121,7 @@ func (st *stage) unsubscribe(msg *cast.Unsubscribe) {
 			continue
 		}
 		ack.Codes = append(ack.Codes, packet.Success)
+		st.traceFilter(trace.Unsubscribed, filter, packet.Success)
 		st.subs.Delete(st.x, filter)
 		st.unroute(sub, token)
 		st.purge(sub)

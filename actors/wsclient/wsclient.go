@@ -22,6 +22,7 @@ import (
 	"emqttd/actors/cast"
 	"emqttd/actors/metrics"
 	"emqttd/actors/session"
+	"emqttd/actors/trace"
 	"emqttd/protocol/packet"
 	"emqttd/protocol/serializer"
 	"emqttd/supervisor/cell"
@@ -98,6 +99,7 @@ func (c *client) Receive(ctx *cell.Context) {
 	case *cast.Closed:
 		ctx.Keep()
 		ctx.Clear(c.keepAlive.Timer())
+		c.trace(ctx, trace.Event{Step: trace.Closed, Reason: msg.Reason.String()})
 		ctx.Cast(&c.conn.Protocol, msg)
 		ctx.End()
 	case *cell.Poison:
@@ -120,6 +122,9 @@ func (c *client) received(ctx *cell.Context, r *cast.Received) {
 	}
 	count(ctx, packets[:], c.env.Metrics.PacketsReceived[:])
 	count(ctx, messages[:], c.env.Metrics.MessagesReceived[:])
+	if c.env.Trace.On() {
+		c.traceReceived(ctx, r)
+	}
 	s := slot.Edit(ctx, &c.state)
 	s.heard = ctx.Now()
 	s.packets += int64(len(r.Packets))
@@ -170,7 +175,11 @@ func (c *client) send(ctx *cell.Context, v packet.Version, packets []packet.Pack
 	var sent [16]int64
 	for _, p := range packets {
 		if c.state.maxPacket > 0 && !serializer.FitReason(p, v, c.state.maxPacket) {
+			c.trace(ctx, trace.Event{Step: trace.Dropped, Reason: "larger than the client takes", Packet: p.Type().String()})
 			continue // [v5 MQTT-3.1.2-24]: it must not be sent
+		}
+		if c.env.Trace.On() {
+			c.traceSent(ctx, p)
 		}
 		var err error
 		if b, err = serializer.Append(b, p, v); err != nil {
@@ -210,12 +219,15 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 			panic("ws_client: PUBLISH: " + err.Error())
 		}
 		messages[d.QoS]++
+		if c.env.Trace.On() {
+			c.traceDelivery(ctx, d)
+		}
 	}
 	for _, id := range msg.Pubrel {
-		b = c.pubrel(b, id, packet.Success)
+		b = c.pubrel(ctx, b, id, packet.Success)
 	}
 	for _, id := range msg.PubrelBad {
-		b = c.pubrel(b, id, packet.PacketIDNotFound)
+		b = c.pubrel(ctx, b, id, packet.PacketIDNotFound)
 	}
 	if len(msg.Deliveries) > 0 && !msg.Deliveries[0].Retain && metrics.Sampled(ctx.Now()) {
 		now := ctx.Group().Clock().Now() // the turn's own time stands still
@@ -232,8 +244,12 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 	ctx.Write(c.conn.Out, b)
 }
 
-func (c *client) pubrel(b []byte, id packet.ID, code packet.ReasonCode) []byte {
-	b, err := serializer.Append(b, &packet.Ack{Kind: packet.PUBREL, ID: id, Code: code}, c.state.version)
+func (c *client) pubrel(ctx *cell.Context, b []byte, id packet.ID, code packet.ReasonCode) []byte {
+	p := &packet.Ack{Kind: packet.PUBREL, ID: id, Code: code}
+	if c.env.Trace.On() {
+		c.traceSent(ctx, p)
+	}
+	b, err := serializer.Append(b, p, c.state.version)
 	if err != nil {
 		panic("ws_client: PUBREL: " + err.Error())
 	}

@@ -28,6 +28,7 @@ import (
 	"emqttd/actors/store/memory"
 	"emqttd/actors/store/pebble"
 	"emqttd/actors/sys"
+	"emqttd/actors/trace"
 	"emqttd/actors/wsclient"
 	"emqttd/actors/wsloop"
 	"emqttd/listeners"
@@ -157,6 +158,7 @@ func (b *Broker) build() error {
 	b.env = cast.NewEnv(cfg.Node.Name, b.log, new(metrics.Metrics), limitsOf(cfg))
 	b.directory = cm.NewDirectory(b.watch)
 	b.env.Directory = b.directory
+	b.env.Trace = trace.New(traceBounds(cfg), b.pool.Try)
 	opts := &listeners.Options{Env: b.env, HandshakeTimeout: cfg.MQTT.HandshakeTimeout, WriteTimeout: cfg.MQTT.WriteTimeout,
 		ReadBuffer: int(cfg.Runtime.ReadBuffer), MaxCrashes: maxCrashes(cfg), CrashWindow: cfg.Runtime.ActorCrashWindow,
 		Portable: cfg.Runtime.Engine == config.EngineGoroutine, TLS: tls.NewPool(1024, workers(cfg)), Clock: b.clock, Log: b.log,
@@ -358,6 +360,9 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	err = errors.Join(err, b.drain(ctx))
 	for _, l := range b.loops {
 		l.Close()
+	}
+	if b.env != nil {
+		err = errors.Join(err, b.env.Trace.Close())
 	}
 	b.pool.Close()
 	if b.engine != nil {

@@ -15,16 +15,17 @@ import (
 // message that an actor has handled. It is for people and documentation; it sees
 // every broker of the process, and while it records each message costs a lock.
 type Hops struct {
+	stop  func()
 	mu    sync.Mutex
 	lines []string
 }
 
 // Record begins; Stop ends it and returns the lines.
-func (h *Hops) Record() { cell.SetHook(h) }
+func (h *Hops) Record() { h.stop = cell.AddHook(h) }
 
 // Stop ends the recording and returns what was recorded.
 func (h *Hops) Stop() []string {
-	cell.SetHook(nil)
+	h.stop()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.lines

@@ -3,8 +3,12 @@
 package broker
 
 import (
+	"path/filepath"
+
 	"emqttd/actors/sys"
+	"emqttd/actors/trace"
 	"emqttd/listeners/openmetrics"
+	"emqttd/supervisor/broker/config"
 	"emqttd/supervisor/cell"
 )
 
@@ -35,4 +39,13 @@ func (b *Broker) listenerFigures(yield func(openmetrics.Listener) bool) {
 			return
 		}
 	}
+}
+
+// Trace is the tracer of the broker.
+func (b *Broker) Trace() *trace.Tracer { return b.env.Trace }
+
+func traceBounds(c *config.Config) trace.Bounds {
+	t := c.Trace
+	return trace.Bounds{Traces: t.MaxTraces, Events: t.MaxEvents, Longest: t.MaxDuration, FileSize: int64(t.FileSize), Files: t.Files,
+		Dir: filepath.Join(c.Node.DataDir, "trace")}
 }

@@ -15,7 +15,7 @@ import (
 // field is the comment of its key and the two cannot differ. Only printing
 // looks at them.
 //
-//go:embed config.go dashboard.go listener.go mqtt.go session.go access.go
+//go:embed config.go dashboard.go listener.go mqtt.go session.go access.go observe.go
 var sources embed.FS
 
 // comments returns the comment of each field by "Type.Field", on one line.

@@ -51,6 +51,9 @@ type Config struct {
 	// Topics under $SYS.
 	Sys Sys `yaml:"sys"`
 
+	// Traces: the way of one client's packets, one topic's messages.
+	Trace Trace `yaml:"trace"`
+
 	// Crash actors on purpose, to see that no client notices.
 	Chaos Chaos `yaml:"chaos"`
 }
@@ -186,5 +189,6 @@ func Default() *Config {
 		ACL:       ACL{Format: ACLEmqttd, NoMatch: Allow},
 		Ban:       Ban{PoisonCount: 3, PoisonWindow: time.Minute, PoisonBan: 5 * time.Minute},
 		Sys:       Sys{Interval: time.Minute, Presence: true, MosquittoNames: true},
+		Trace:     Trace{MaxTraces: 8, MaxEvents: 4096, MaxDuration: time.Hour, FileSize: 16 * MiB, Files: 2},
 	}
 }

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package trace
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"emqttd/supervisor/cell"
+	"emqttd/supervisor/mailbox"
+)
+
+// Bounds hold the traces of a broker to what it can spare.
+type Bounds struct {
+	Traces   int           // at once; one more is refused
+	Events   int           // that a trace keeps; the oldest make room
+	Longest  time.Duration // that a trace runs; then it ends by itself
+	FileSize int64         // bytes of a trace's file; then it is rotated
+	Files    int           // that are kept of one trace, beside the one that is written
+	Dir      string        // of the files; "": none can be written
+}
+
+// ErrFull is returned by Start when as many traces run as may.
+var ErrFull = errors.New("trace: as many traces are running as trace.max_traces allows: stop one first")
+
+// Tracer runs the traces of one broker. A nil Tracer is off.
+type Tracer struct {
+	bounds Bounds
+	try    func(job func()) bool // runs a job that may wait, elsewhere; false: not now
+
+	mu     sync.Mutex
+	all    []*Trace // running and ended ones that are still to be read; len <= 2*Traces
+	serial int
+
+	running atomic.Pointer[[]*Trace] // nil: none
+}
+
+// New makes a tracer without traces. Files are written by jobs that are given to
+// try, which must not wait itself.
+func New(b Bounds, try func(job func()) bool) *Tracer { return &Tracer{bounds: b, try: try} }
+
+// On reports whether anything is traced.
+func (t *Tracer) On() bool { return t != nil && t.running.Load() != nil }
+
+// note is an Event on its way to the traces that want it.
+type note struct {
+	mailbox.Link
+	event Event
+}
+
+// Note records what the decision of ctx has come to, when it is committed.
+// Actor, Kind, At and Again are filled in here, and strings that share memory
+// are copied if somebody wants the event.
+func (t *Tracer) Note(ctx *cell.Context, e Event) {
+	now := ctx.Group().Clock().Now()
+	for _, tr := range t.list() {
+		if tr.rule.wants(&e) || now >= tr.until {
+			self := ctx.Self()
+			if e.Actor == "" {
+				e.Actor, e.Kind = self.Name(), self.Kind().Name
+			}
+			e.At, e.Again = time.Unix(0, now), ctx.Again()
+			e.Topic = strings.Clone(e.Topic)
+			if e.Addr.IsValid() {
+				e.Peer = e.Addr.String()
+			}
+			ctx.Submit(t, &note{event: e})
+			return
+		}
+	}
+}
+
+func (t *Tracer) list() []*Trace {
+	if all := t.running.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
+
+// Accept implements cell.Acceptor for notes.
+func (t *Tracer) Accept(m cell.Message) {
+	e := &m.(*note).event
+	for _, tr := range t.list() {
+		switch {
+		case e.At.UnixNano() >= tr.until:
+			t.expire(tr)
+		case tr.rule.wants(e):
+			tr.add(*e)
+			t.write(tr)
+		}
+	}
+}
+
+// Start begins a trace at the time now. It ends after d, or the longest time that
+// the bounds allow if d is 0 or longer. With file, a plain name, events are also
+// written to that file in the bounds' directory.
+func (t *Tracer) Start(r Rule, d time.Duration, file string, now time.Time) (*Trace, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	if d <= 0 || d > t.bounds.Longest {
+		d = t.bounds.Longest
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.prune(now)
+	if len(t.list()) >= t.bounds.Traces {
+		return nil, ErrFull
+	}
+	tr := &Trace{rule: r, started: now, until: now.Add(d).UnixNano(), ring: make([]Event, 0, min(t.bounds.Events, 64)), max: t.bounds.Events}
+	if file != "" {
+		f, err := t.open(file)
+		if err != nil {
+			return nil, err
+		}
+		tr.file = f
+	}
+	t.serial++
+	tr.id = t.serial
+	if len(t.all) >= 2*t.bounds.Traces { // forget the one that ended first
+		i := slices.IndexFunc(t.all, func(tr *Trace) bool { return tr.ended.Load() })
+		t.all = slices.Delete(t.all, i, i+1)
+	}
+	t.all = append(t.all, tr)
+	t.publish()
+	return tr, nil
+}
+
+// publish shows the actors what is running; the caller holds mu.
+func (t *Tracer) publish() {
+	var live []*Trace
+	for _, tr := range t.all {
+		if !tr.ended.Load() {
+			live = append(live, tr)
+		}
+	}
+	if live == nil {
+		t.running.Store(nil)
+		return
+	}
+	t.running.Store(&live)
+}
+
+// prune ends what has run its time; the caller holds mu.
+func (t *Tracer) prune(now time.Time) {
+	for _, tr := range t.all {
+		if !tr.ended.Load() && now.UnixNano() >= tr.until {
+			tr.finish()
+			t.write(tr)
+		}
+	}
+	t.publish()
+}
+
+// expire ends a trace whose time is over, on an actor's group, which does not
+// wait: if the lock is taken, the next note tries again.
+func (t *Tracer) expire(tr *Trace) {
+	if t.mu.TryLock() {
+		defer t.mu.Unlock()
+		tr.finish()
+		t.publish()
+		t.write(tr)
+	}
+}
+
+func (t *Tracer) end(tr *Trace) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tr.finish()
+	t.publish()
+	t.write(tr)
+}
+
+// Stop ends a trace and reports whether there was one with that id. Its events
+// can still be read, until others take its place.
+func (t *Tracer) Stop(id int) bool {
+	tr := t.Get(id)
+	if tr == nil {
+		return false
+	}
+	t.end(tr)
+	return true
+}
+
+// Remove stops a trace, if it runs, and forgets its events; its file stays.
+func (t *Tracer) Remove(id int) bool {
+	if !t.Stop(id) {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.all = slices.DeleteFunc(t.all, func(tr *Trace) bool { return tr.id == id })
+	return true
+}
+
+// List is the running traces and those that ended lately, oldest first.
+func (t *Tracer) List(now time.Time) []*Trace {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.prune(now)
+	return slices.Clone(t.all)
+}
+
+// Get is the trace with the id, nil when there is none.
+func (t *Tracer) Get(id int) *Trace {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, tr := range t.all {
+		if tr.id == id {
+			return tr
+		}
+	}
+	return nil
+}
+
+// Close ends all traces and finishes their files.
+func (t *Tracer) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var errs []error
+	for _, tr := range t.all {
+		tr.finish()
+		if tr.file != nil {
+			errs = append(errs, tr.file.flush(tr))
+		}
+	}
+	t.publish()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("trace: %w", err)
+	}
+	return nil
+}
