@@ -12,8 +12,11 @@ import (
 // broker was killed.
 func (h *history) explained(c *conn, i int) bool {
 	within := func(at int) bool { return c.opened < at && at < i }
-	if n := c.following(); n != nil && n.opened < i {
+	if n := c.following(); n != nil && n.opened < i || c.tangled() {
 		return true
+	}
+	if n := c.next; n != nil && n.opened < i && h.dying(n) {
+		return true // it may have had the session when the broker died under it
 	}
 	if c.leaving < i || slices.ContainsFunc(h.restarts, within) ||
 		slices.ContainsFunc(h.kicks[c.client], within) {
@@ -21,6 +24,12 @@ func (h *history) explained(c *conn, i int) bool {
 	}
 	at, blamed := h.blamed[c.client]
 	return blamed && at < i
+}
+
+// dying reports whether c was refused by a broker that was about to be killed:
+// what it had done by then is open.
+func (h *history) dying(c *conn) bool {
+	return c.refused != never && slices.ContainsFunc(h.restarts, func(r int) bool { return c.opened < r && r < c.refused })
 }
 
 // checkConns: nobody is disconnected or refused without a cause of its own; the
@@ -43,7 +52,7 @@ func (h *history) checkConns() {
 			continue
 		}
 		c := h.conns[m.answeredOn]
-		if c != nil && c.next != nil && c.next.accepted < m.first {
+		if c != nil && c.next != nil && c.next.accepted < m.first && !c.tangled() {
 			h.fail(m.answered, ClauseOwner, []string{m.client}, []uint64{m.id},
 				"%s: m%d, sent on a connection that another had replaced, was acknowledged", m.client, m.id)
 		}
@@ -63,7 +72,7 @@ func (h *history) disturbed(c *conn) {
 }
 
 func (h *history) checkOwner(c, n *conn) {
-	if h.settle > n.accepted && c.closed > h.settle {
+	if h.settle > n.accepted && c.closed > h.settle && !(c.tangled() && n.closed < h.settle) {
 		h.fail(h.settle, ClauseOwner, []string{c.client}, nil, "%s has two connections: the old one was never closed", c.client)
 	}
 }
@@ -109,7 +118,7 @@ func (c *conn) expected(h *history) (truth, string) {
 	if p.leaving < c.opened {
 		// The broker may have seen the end of the connection before the DISCONNECT
 		// that changes the expiry, unless it closed behind it.
-		if p.leave.HasExpiry && p.leave.Expiry != e && !(p.closed < c.opened && p.close.By == ByServer) {
+		if p.leave.HasExpiry && p.leave.Expiry != e && !(p.closed < c.opened && p.close.By == ByServer && !h.killedBetween(p.leaving, p.closed)) {
 			return maybe, ""
 		}
 		if p.leave.HasExpiry {

@@ -77,9 +77,18 @@ func (h *history) checkAsked(r receiver, m *msg, got []receipt) {
 // and QoS 1 is sent again with DUP only [v3.1.1 MQTT-3.3.1-1, v5 MQTT-3.3.1-1].
 // Overlapping subscriptions may give a copy each [v3.1.1 3.3.5, v5 3.3.4], and
 // each SUBSCRIBE one of what is retained.
+//
+// What a broker that is killed has sent before it was durable, it may send again:
+// to a session that ended with it as to any new one, and QoS 1.
 func (h *history) checkCopies(r receiver, m *msg, got []receipt) {
-	live, retained := 0, 0
-	for _, g := range got {
+	live, retained, kills := 0, 0, 0
+	for i, g := range got {
+		if i > 0 && h.killedBetween(got[i-1].index, g.index) {
+			kills++
+			if g.session != got[i-1].session {
+				live, retained = 0, 0
+			}
+		}
 		switch {
 		case g.QoS == packet.QoS1 && g.Dup:
 		case g.Retain:
@@ -102,8 +111,8 @@ func (h *history) checkCopies(r receiver, m *msg, got []receipt) {
 		}
 	}
 	most := len(filters)
-	if m.qos == packet.QoS1 {
-		most *= max(1, len(m.conns)) // each time it was sent, it may be taken
+	if got[0].QoS == packet.QoS1 {
+		most *= max(1, len(m.conns)) + kills // each time it was sent, it may be taken
 	}
 	clause := ClauseOnce
 	if m.will != nil {
@@ -117,6 +126,10 @@ func (h *history) checkCopies(r receiver, m *msg, got []receipt) {
 		h.fail(got[len(got)-1].index, ClauseOnce, []string{r.client, m.client}, []uint64{m.id},
 			"%s received the retained m%d %d times for %d subscriptions", r.client, m.id, retained, asks)
 	}
+}
+
+func (h *history) killedBetween(i, j int) bool {
+	return slices.ContainsFunc(h.restarts, func(r int) bool { return i < r && r < j })
 }
 
 // lane is what keeps an order among itself.
@@ -201,6 +214,9 @@ func (h *history) checkDebt(s *session, m *msg) {
 	for _, w := range s.subs {
 		if w.effective > m.first || w.leaving < m.answered || w.refused || w.granted == 0 || w.filter.NoLocal && m.client == s.client || !w.matches(m.topic) {
 			continue
+		}
+		if w.leaving != never && h.killedBetween(m.first, h.settle) {
+			continue // what waits for a filter that was unsubscribed may be dropped [v3.1.1 MQTT-3.10.4-3, v5 3.10.4]
 		}
 		if !(m.answered < h.settle && s.connected(h.settle)) && !h.overtaken(s, m) {
 			continue

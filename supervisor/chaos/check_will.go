@@ -25,12 +25,35 @@ func (h *history) checkWills() {
 		if c.open.Will == nil {
 			continue
 		}
-		f := h.fateOf(c)
+		f := h.outlived(c, h.fateOf(c))
 		h.checkDoom(c, f)
 		if f.publish == yes && h.settle >= 0 && f.by < h.events[h.settle].At-h.slack {
 			h.checkMourned(c, f)
 		}
 	}
+}
+
+// RestartGrace is how long after a restart a client may come back before its
+// will counts its connection as lost.
+const RestartGrace = 5 * time.Second
+
+// outlived is the fate of a will that was pending when the broker was killed: it
+// is published when the grace of the restart is over, unless the client is back.
+func (h *history) outlived(c *conn, f fate) fate {
+	if f.publish != yes {
+		return f
+	}
+	for _, r := range h.restarts {
+		at := h.events[r].At
+		if r < c.opened || f.cause < r && at > f.by+h.slack {
+			continue // before the connection, or when the will was out
+		}
+		f.by = max(f.by, at+max(int64(c.open.Will.Delay)*int64(time.Second), int64(RestartGrace)))
+		if n := c.next; n != nil && n.openedAt < f.by {
+			f.publish, f.from = maybe, 0
+		}
+	}
+	return f
 }
 
 // checkDoom: no will without its cause, and none too early.
@@ -74,8 +97,11 @@ func (h *history) checkMourned(c *conn, f fate) {
 // fateOf decides by what the client did; what the broker cannot have known for
 // certain makes it maybe.
 func (h *history) fateOf(c *conn) fate {
+	if c.tangled() {
+		return fate{cause: c.opened}
+	}
 	if c.accepted == never {
-		if c.refused != never {
+		if c.refused != never && !h.dying(c) {
 			return fate{publish: no, why: "it was refused"}
 		}
 		return fate{cause: c.opened}
@@ -94,7 +120,7 @@ func (h *history) fateOf(c *conn) fate {
 		cause, at = min(cause, next.opened), min(at, next.openedAt)
 	}
 	if c.leaving != never && c.leave.Code == 0 {
-		if taken || h.kickedBefore(c, c.leaving) || c.close.By == ByClient {
+		if taken || h.kickedBefore(c, c.leaving) || c.close.By == ByClient || h.killedBetween(c.leaving, c.closed) {
 			return fate{cause: min(cause, c.leaving)} // the DISCONNECT may not have been read
 		}
 		return fate{publish: no, why: "it said goodbye"}
@@ -161,10 +187,11 @@ func (c *conn) death(taken bool) string {
 	return "its connection was lost"
 }
 
-// following is the next connection of the client that was not refused.
+// following is the next connection of the client that was not refused, or may
+// have had the session before it was.
 func (c *conn) following() *conn {
 	n := c.next
-	for n != nil && n.refused != never {
+	for n != nil && n.refused != never && !n.tangled() {
 		n = n.next
 	}
 	return n

@@ -6,11 +6,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net"
 	"slices"
 	"strconv"
 
-	"emqttd/protocol/client"
 	"emqttd/protocol/packet"
 	"emqttd/protocol/parser"
 )
@@ -47,8 +45,7 @@ type flight struct {
 type link struct {
 	n        int // Event.Conn
 	dev      *device
-	nc       net.Conn
-	mc       *client.Conn
+	line     Line
 	ready    bool // CONNACK came
 	closed   bool
 	clean    bool
@@ -65,7 +62,7 @@ func (l *link) event(k EventKind) Event { return Event{Kind: k, Client: l.dev.id
 // send writes; what fails is noticed by the reader.
 func (l *link) send(p packet.Packet) {
 	if !l.closed {
-		_ = l.mc.Send(p)
+		_ = l.line.Send(p)
 	}
 }
 
@@ -78,7 +75,7 @@ func (l *link) close(by Side, code packet.ReasonCode, text string) {
 	e := l.event(Closed)
 	e.By, e.Code, e.Text = by, code, text
 	l.dev.record(e)
-	_ = l.nc.Close()
+	_ = l.line.Close()
 	d := l.dev
 	d.links = slices.DeleteFunc(d.links, func(o *link) bool { return o == l })
 	if d.cur == l {
@@ -92,6 +89,15 @@ func (l *link) broke(text string) {
 	e.Text = text
 	l.dev.record(e)
 	l.close(ByClient, 0, "")
+}
+
+// arrive is told what comes in.
+func (l *link) arrive(p packet.Packet, err error) {
+	if err != nil {
+		l.ended(err)
+		return
+	}
+	l.handle(p)
 }
 
 // ended is told why nothing more can be read.
@@ -150,7 +156,11 @@ func (l *link) connack(p *packet.Connack) {
 		e.Expiry, e.HasExpiry = p.Properties.SessionExpiry, true
 	}
 	l.dev.record(e)
-	l.ready, l.dev.ready = true, l
+	l.ready = true
+	if newer := l.dev.ready; newer != nil && newer.n > l.n {
+		return // which has the session by now
+	}
+	l.dev.ready = l
 	l.dev.resume(l, p.SessionPresent)
 }
 

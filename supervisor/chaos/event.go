@@ -39,7 +39,7 @@ const (
 const (
 	Kicked    EventKind = "kicked"    // an operator is about to close the client's connection
 	Blamed    EventKind = "blamed"    // what was done to this client's messages may cost it its connection
-	Restarted EventKind = "restarted" // the broker is about to be killed: every connection ends
+	Restarted EventKind = "restarted" // the broker is about to be killed, or has just been started again: every connection ends
 	Settled   EventKind = "settled"   // everybody is connected, and nothing has moved for long enough
 	Broken    EventKind = "broken"    // the broker broke the protocol; Text says how
 )

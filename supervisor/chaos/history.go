@@ -5,6 +5,7 @@ package chaos
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"emqttd/protocol/packet"
 	"emqttd/protocol/topic"
@@ -237,9 +238,31 @@ func (c *conn) before() *conn {
 	return p
 }
 
+// answered is when the client knew what became of its CONNECT.
+func (c *conn) answered() int { return min(c.accepted, c.refused, c.closed) }
+
+// tangled reports whether CONNECTs of the client were on their way at the same
+// time, c's among them: the broker may have taken them in any order.
+func (c *conn) tangled() bool {
+	for p := c.prev; p != nil; p = p.prev {
+		unheard := p.accepted == never && p.refused == never && c.openedAt-p.closedAt < int64(longestWay)
+		if unheard || p.answered() > c.opened {
+			return true
+		}
+	}
+	return c.next != nil && c.next.opened < c.answered()
+}
+
+// longestWay is how long the CONNECT of a client that has given up may still be
+// on its way.
+const longestWay = 5 * time.Second
+
 // uncertain reports whether a connection that was opened since then, and of
 // which nothing was heard, may have done something to the session.
 func (c *conn) uncertain() bool {
+	if c.tangled() {
+		return true
+	}
 	for p := c.prev; p != nil && p.accepted == never; p = p.prev {
 		if p.refused == never {
 			return true

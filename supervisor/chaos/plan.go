@@ -33,6 +33,10 @@ type Plan struct {
 	Durable bool
 	// Window is how many publishes of a client may be unanswered; 0: 8.
 	Window int
+	// Hasty clients at times do not wait for CONNACK before they go on, so that
+	// CONNECTs of one client identifier overlap. It asks for a World in which an
+	// older connection of a client is read before a newer one.
+	Hasty bool
 	// Payload is the size of a message in bytes, about; 0: what its number needs.
 	Payload int
 	// Pace is the least time from one step to the next.

@@ -8,12 +8,9 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
-	"sync"
 	"time"
 
-	"emqttd/protocol/client"
 	"emqttd/protocol/packet"
-	"emqttd/supervisor/group"
 )
 
 // Dial opens a connection to the broker for a client.
@@ -27,17 +24,18 @@ type Dial func(ctx context.Context, clientID string) (net.Conn, error)
 // All clients live on the caller's goroutine; readers are jobs of a pool.
 func Run(ctx context.Context, dial Dial, plan Plan) Report {
 	plan = plan.withDefaults()
-	r := &run{ctx: ctx, dial: dial, plan: plan, rng: rand.New(rand.NewPCG(plan.Seed, 1)), box: newInbox(),
-		check: NewChecker(plan.Now, plan.Slack), pool: group.NewPool(linksPerDevice*(plan.Clients+2)+1, linksPerDevice*(plan.Clients+2)+1)}
-	start := time.Now()
-	r.begin()
-	r.play()
-	r.settle()
-	report := r.check.Verdict()
-	report.Seed, report.Elapsed = plan.Seed, time.Since(start)
+	w := newNetwork(dial, plan)
+	r := newRun(ctx, w, plan)
+	report := r.report()
 	r.tidy()
-	r.pool.Close()
+	w.pool.Close()
 	return report
+}
+
+// RunIn is Run in a world of the caller's, which is left as the workload has
+// made it.
+func RunIn(ctx context.Context, w World, plan Plan) Report {
+	return newRun(ctx, w, plan.withDefaults()).report()
 }
 
 // linksPerDevice bounds the connections of one client identifier.
@@ -45,12 +43,10 @@ const linksPerDevice = 3
 
 type run struct {
 	ctx   context.Context
-	dial  Dial
+	world World
 	plan  Plan
 	rng   *rand.Rand
 	check *Checker
-	pool  *group.Pool
-	box   *inbox
 
 	witness *device
 	devices []*device
@@ -61,82 +57,22 @@ type run struct {
 	due int64 // when the last will delay is over
 }
 
-// inbox is what the readers have read. It is bounded by what the clients have
-// asked for.
-type inbox struct {
-	mu   sync.Mutex
-	in   []arrival
-	wake chan struct{} // capacity 1
+func newRun(ctx context.Context, w World, plan Plan) *run {
+	return &run{ctx: ctx, world: w, plan: plan, rng: rand.New(rand.NewPCG(plan.Seed, 1)), check: NewChecker(plan.Now, plan.Slack)}
 }
 
-// arrival is a packet, or the reason why there will be no more.
-type arrival struct {
-	l   *link
-	p   packet.Packet
-	err error
+func (r *run) report() Report {
+	start := r.plan.Now()
+	r.begin()
+	r.play()
+	r.world.Calm()
+	r.settle()
+	report := r.check.Verdict()
+	report.Seed, report.Elapsed = r.plan.Seed, time.Duration(r.plan.Now()-start)
+	return report
 }
 
-func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
-
-func (b *inbox) put(a arrival) {
-	b.mu.Lock()
-	b.in = append(b.in, a)
-	b.mu.Unlock()
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (b *inbox) take() []arrival {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	out := b.in
-	b.in = nil
-	return out
-}
-
-// read is the job of one connection.
-func (b *inbox) read(l *link) {
-	for {
-		p, err := l.mc.Receive(context.Background())
-		b.put(arrival{l, p, err})
-		if err != nil {
-			return
-		}
-	}
-}
-
-// pump handles what has arrived and reports whether something had.
-func (r *run) pump() bool {
-	in := r.box.take()
-	for _, a := range in {
-		if a.err != nil {
-			a.l.ended(a.err)
-			continue
-		}
-		a.l.handle(a.p)
-	}
-	return len(in) > 0
-}
-
-// until pumps until done says so; it reports false when that took longer than d.
-func (r *run) until(d time.Duration, done func() bool) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	for {
-		r.pump()
-		if done() {
-			return true
-		}
-		select {
-		case <-r.box.wake:
-		case <-timer.C:
-			r.pump()
-			return done()
-		}
-	}
-}
+func (r *run) until(d time.Duration, done func() bool) bool { return r.world.Until(d, done) }
 
 // begin makes the clients and connects them. The witness hears everything, with
 // QoS 2, and is never told to go.
@@ -201,7 +137,7 @@ func (r *run) open(d *device, o opening) {
 	e.Clean, e.Expiry, e.Will = o.clean, o.expiry, o.will
 	d.record(e)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), r.plan.Timeout)
-	nc, err := r.dial(ctx, d.id)
+	line, err := r.world.Open(ctx, d.id, d.version, l.arrive)
 	cancel()
 	if err != nil {
 		e := l.event(Closed)
@@ -209,11 +145,11 @@ func (r *run) open(d *device, o opening) {
 		d.record(e)
 		return
 	}
-	l.nc, l.mc = nc, client.New(nc, client.Options{Version: d.version, WriteTimeout: r.plan.Timeout})
+	l.line = line
 	d.links, d.cur = append(d.links, l), l
 	l.send(d.connect(o))
-	if !r.pool.Try(func() { r.box.read(l) }) {
-		panic("chaos: more connections than readers")
+	if r.plan.Hasty && r.rng.IntN(2) == 0 {
+		return
 	}
 	r.until(r.plan.Timeout, func() bool { return l.ready || l.closed })
 }

@@ -18,10 +18,7 @@ func (r *run) play() {
 		if r.plan.Each != nil {
 			r.plan.Each(step, r.check.Record)
 		}
-		if r.plan.Pace > 0 {
-			r.until(r.plan.Pace, func() bool { return false })
-		}
-		r.pump()
+		r.until(r.plan.Pace, func() bool { return false })
 		r.step(r.devices[r.rng.IntN(len(r.devices))], r.plan.Odds.choose(r.rng))
 	}
 }
@@ -56,7 +53,7 @@ func (r *run) step(d *device, what op) {
 // publish waits while the window is full, as a client does.
 func (r *run) publish(d *device, topic string, qos packet.QoS, retain, empty bool) {
 	l := d.cur
-	if !r.until(r.plan.Timeout, func() bool { return l.closed || len(d.inflight) < r.plan.Window }) || l.closed {
+	if l == nil || !r.until(r.plan.Timeout, func() bool { return l.closed || len(d.inflight) < r.plan.Window }) || l.closed {
 		return
 	}
 	d.say(l, r.number(), topic, qos, retain, empty)
@@ -156,14 +153,19 @@ func (r *run) settle() {
 	after := r.device("after", packet.V311)
 	r.open(after, opening{clean: true})
 	r.devices = append(r.devices, after)
-	end := time.Now().Add(r.plan.Timeout)
+	for _, e := range r.check.Events() {
+		if e.Kind == Restarted {
+			r.due = max(r.due, e.At+int64(RestartGrace)+int64(r.plan.WillDelay)*int64(time.Second))
+		}
+	}
+	end := r.plan.Now() + int64(r.plan.Timeout)
 	if rest := time.Duration(r.due-r.plan.Now()) + r.plan.Slack + 50*time.Millisecond; r.due > 0 && rest > 0 {
 		r.until(rest, func() bool { return false })
 	}
 	for wait := 20 * time.Millisecond; ; wait *= 2 {
 		r.until(wait, func() bool { return false })
 		events := append(r.check.Events(), Event{At: r.plan.Now(), Kind: Settled})
-		if len(Check(events, r.plan.Slack)) == 0 || time.Now().After(end) {
+		if len(Check(events, r.plan.Slack)) == 0 || r.plan.Now() > end {
 			break
 		}
 	}
