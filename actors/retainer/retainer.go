@@ -36,6 +36,12 @@ func NewIndex(maxLevels int) *Index {
 	return &Index{names: topic.NewIndex[*message.Message](maxLevels)}
 }
 
+// NewSeededIndex is an empty index whose order of a walk the seed decides, for a
+// simulation.
+func NewSeededIndex(maxLevels int, seed uint64) *Index {
+	return &Index{names: topic.NewSeededIndex[*message.Message](maxLevels, seed)}
+}
+
 // Put implements store.Retained [v3.1.1 MQTT-3.3.1-5 -10 -11, v5 MQTT-3.3.1-5 -6 -7].
 func (x *Index) Put(m *message.Message) {
 	if len(m.Payload) == 0 {

@@ -27,6 +27,12 @@ type Table struct {
 // NewTable makes an empty table for filters of at most maxLevels levels.
 func NewTable(maxLevels int) *Table { return &Table{trie: topic.NewTrie[entry](maxLevels)} }
 
+// NewSeededTable makes an empty table whose order of a match the seed decides,
+// for a simulation.
+func NewSeededTable(maxLevels int, seed uint64) *Table {
+	return &Table{trie: topic.NewSeededTrie[entry](maxLevels, seed)}
+}
+
 // Version counts the changes; a match list is good as long as it stands still.
 func (t *Table) Version() uint64 { return t.version.Load() }
 

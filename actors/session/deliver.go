@@ -97,7 +97,7 @@ func (st *stage) send(it item) bool {
 	st.traceItem(trace.Delivered, "", &it, id)
 	st.inflight.Put(st.x, id, f)
 	st.lazily(st.op(store.PutInflight, id, f))
-	st.put(cast.Delivery{Message: it.msg, QoS: it.qos, Retain: it.retain, ID: id, SubIDs: it.subIDs})
+	st.put(cast.Delivery{Message: it.msg, QoS: it.qos, Retain: it.retain, Dup: it.again, ID: id, SubIDs: it.subIDs})
 	return true
 }
 

@@ -35,15 +35,16 @@ func Restore(kind *cell.Kind, pub *Publisher, in store.Stored, g *group.Group, n
 	if r.Will != nil {
 		s.state.will, s.state.willDelay, s.state.grace = willOf(r.Will), r.WillDelay, now+int64(grace)
 	}
+	var subs []*subscription // in the order of the store, so that the same data is the same session
 	for _, f := range in.Filters {
-		s.restoreFilter(f)
+		subs = append(subs, s.restoreFilter(f))
 	}
 	for _, x := range in.Inflight {
-		s.restoreInflight(x)
+		s.restoreInflight(subs, x)
 	}
 	var lost []*message.Message
 	for _, m := range in.Queue {
-		it, ok := s.itemOf(m)
+		it, ok := itemOf(subs, m)
 		if !ok {
 			lost = append(lost, m)
 			continue
@@ -51,6 +52,9 @@ func Restore(kind *cell.Kind, pub *Publisher, in store.Stored, g *group.Group, n
 		if _, found := slices.BinarySearch(in.Found, m.ID.Seq); found {
 			it.retain = true
 		}
+		// Whether it was sent is not known if the broker was killed while the client was
+		// there: the mapping of QoS 1 is written lazily.
+		it.again = it.qos == packet.QoS1 && r.Disconnected == 0
 		s.queue.Load(it)
 		s.state.queued += it.msg.Size()
 		pub.Env.Metrics.QueuedBytes.Add(int64(it.msg.Size()))
@@ -90,7 +94,7 @@ func willOf(m *message.Message) *packet.Will {
 	return &packet.Will{QoS: m.QoS, Retain: m.Retain, Topic: m.Topic, Payload: m.Payload, Properties: m.Properties}
 }
 
-func (s *Session) restoreFilter(f store.Filter) {
+func (s *Session) restoreFilter(f store.Filter) *subscription {
 	sub := &subscription{match: f.Text}
 	sub.Subscription = &cast.Subscription{Session: s.cell, Number: s.number, ClientID: s.clientID, Filter: f.Text,
 		QoS: f.QoS, NoLocal: f.NoLocal, AsPub: f.AsPub, Durable: true}
@@ -104,10 +108,11 @@ func (s *Session) restoreFilter(f store.Filter) {
 	s.subs.Load(f.Text, sub)
 	s.pub.Table.Accept(&cast.Route{Filter: sub.match, Group: sub.group, New: sub.Subscription})
 	s.pub.Env.Metrics.Subscriptions.Add(1)
+	return sub
 }
 
-func (s *Session) restoreInflight(x store.Inflight) {
-	it, ok := s.itemOf(x.Message)
+func (s *Session) restoreInflight(subs []*subscription, x store.Inflight) {
+	it, ok := itemOf(subs, x.Message)
 	if !ok {
 		it = item{msg: x.Message} // its subscription is gone: it is finished all the same
 	}
@@ -119,9 +124,9 @@ func (s *Session) restoreInflight(x store.Inflight) {
 
 // itemOf is how the session's subscriptions have the message; false when none
 // has it any more.
-func (s *Session) itemOf(m *message.Message) (item, bool) {
+func itemOf(subs []*subscription, m *message.Message) (item, bool) {
 	it, found := item{msg: m}, false
-	for _, sub := range s.subs.All {
+	for _, sub := range subs {
 		if !topic.Match(sub.match, m.Topic) {
 			continue
 		}

@@ -108,6 +108,7 @@ type item struct {
 	retain bool
 	subIDs []uint32
 	share  *cast.ShareRef
+	again  bool // it may have been sent before the broker was killed: DUP is set
 	found  bool // by a lookup of retained messages: the store does not know yet that it waits
 }
 

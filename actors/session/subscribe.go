@@ -175,14 +175,26 @@ func (st *stage) unroute(sub *subscription, token uint64) {
 // unrouteAll removes all subscriptions; nobody waits for it but the end of the
 // session.
 func (st *stage) unrouteAll() {
-	for filter, sub := range st.subs.All {
-		if _, still := st.subs.Get(st.x, filter); !still {
+	for _, filter := range st.filters() {
+		sub, still := st.subs.Get(st.x, filter)
+		if !still {
 			continue
 		}
 		st.subs.Delete(st.x, filter)
 		st.unroute(sub, ending)
 		st.s.destroying++
 	}
+}
+
+// filters are the filters subscribed to, sorted: the order of a map decides
+// nothing.
+func (s *Session) filters() []string {
+	all := make([]string, 0, s.subs.Len())
+	for filter := range s.subs.All {
+		all = append(all, filter)
+	}
+	slices.Sort(all)
+	return all
 }
 
 // ending is the token of routes that are removed because the session ends.

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"emqttd/actors/session"
+	"emqttd/actors/store"
+	"emqttd/protocol/packet"
+	"emqttd/supervisor/stagetest"
+)
+
+// What was perhaps sent before a kill carries DUP when it is sent again
+// [v3.1.1 MQTT-3.3.1-1, v5 MQTT-3.3.1-1].
+func TestWhatWasPerhapsSentBeforeAKillCarriesDup(t *testing.T) {
+	for gone, want := range map[int64][]string{0: {"q1 #1 one dup", "q2 #2 two"}, 1: {"q1 #1 one", "q2 #2 two"}} {
+		d := newDesk(t, stagetest.New(t))
+		one, two := msg(1, "t", "one"), msg(2, "t", "two")
+		one.ID.Seq, two.ID.Seq = 1, 2
+		in := store.Stored{Session: 1, Record: store.Record{ClientID: "c", Version: packet.V5, Expiry: 0xFFFFFFFF, Disconnected: gone},
+			Filters: []store.Filter{{Text: "t", QoS: 2}}}
+		in.Queue = append(in.Queue, one, two)
+		d.s = session.Restore(session.Kind(d.env), d.pub, in, d.w.Group, d.w.Clock.Now(), 0)
+		d.w.Start(d.s.Cell())
+		e := d.attach(kept)
+		require.Equal(t, want, slices.Sorted(slices.Values(e.sent())))
+	}
+}
