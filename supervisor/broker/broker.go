@@ -51,6 +51,7 @@ type Broker struct {
 	clock   group.Clock
 	loops   []*listeners.Loop
 	manual  bool // the loops are stepped by the owner, see Simulate
+	seed    uint64
 	ports   []*port
 	local   *port // for Dial
 	root    *supervisor.Supervisor
@@ -189,8 +190,7 @@ func (b *Broker) build() error {
 func (b *Broker) services() {
 	g, env := b.loops[0].Group(), b.env
 	lim := env.Limits()
-	table := router.NewTable(lim.Topics.Levels)
-	index := retainer.NewIndex(lim.Topics.Levels)
+	table, index := b.tables(lim.Topics.Levels)
 	b.kinds.store = store.Kind(b.engine, b.storeFailed, b.log)
 	env.Store = cell.New(b.kinds.store, "store", g, nil)
 	b.pub = &session.Publisher{Env: env, Table: table, Log: store.NewLog(b.engine.Last(), env.Store, index), Retained: index,

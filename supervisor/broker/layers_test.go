@@ -67,7 +67,7 @@ var ranks = [][]string{
 	{"listeners/httpd"},
 	{"supervisor/broker/config"},
 	{"supervisor/broker"},
-	{"supervisor/broker/brokertest", "listeners/dashboard/browsertest"},
+	{"supervisor/broker/brokertest", "listeners/dashboard/browsertest", "supervisor/broker/sim"},
 	{"cmd/emqtt/internal/*"},
 	{"cmd", "cmd/*"},
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"emqttd/actors/retainer"
+	"emqttd/actors/router"
 	"emqttd/actors/store"
 	"emqttd/listeners"
 	"emqttd/supervisor/broker/config"
@@ -19,6 +21,7 @@ import (
 type Surroundings struct {
 	Engine store.Engine
 	Clock  group.Clock
+	Seed   uint64 // of the order in which tables are walked
 }
 
 // Simulate makes a broker that does nothing by itself: it binds no port, and its
@@ -26,7 +29,7 @@ type Surroundings struct {
 // from the bytes of a connection to the store's interface is as in Start. One
 // goroutine at a time may touch it.
 func Simulate(cfg *config.Config, log zerolog.Logger, in Surroundings) (*Broker, error) {
-	b := &Broker{cfg: cfg, log: log, engine: in.Engine, clock: in.Clock, manual: true, failed: make(chan error, 1),
+	b := &Broker{cfg: cfg, log: log, engine: in.Engine, clock: in.Clock, manual: true, seed: in.Seed, failed: make(chan error, 1),
 		started: time.Unix(0, in.Clock.Now())}
 	b.pool = group.NewPool(1, 1)
 	g, err := newGates(cfg, b.pool)
@@ -56,6 +59,16 @@ func (b *Broker) newLoop(i int, opts *listeners.Options) (*listeners.Loop, error
 		return listeners.NewManualLoop(i, opts), nil
 	}
 	return listeners.NewLoop(i, opts)
+}
+
+// tables makes the routing table and the index of retained messages. What is
+// secret in a broker, so that no peer can choose what collides, is the seed's in a
+// simulation, since it decides the order of a walk.
+func (b *Broker) tables(levels int) (*router.Table, *retainer.Index) {
+	if b.manual {
+		return router.NewSeededTable(levels, b.seed), retainer.NewSeededIndex(levels, b.seed)
+	}
+	return router.NewTable(levels), retainer.NewIndex(levels)
 }
 
 // Loops are the event loops of a simulated broker.

@@ -103,3 +103,10 @@ func (s *Socket) End(err error) {
 		s.c.end(metrics.ClosePeer, err)
 	}
 }
+
+// Ready reports whether Turn would find something to do now.
+func (l *Loop) Ready() bool {
+	busy := !l.idle() || len(l.todo) > 0 || l.g.Next() <= l.opts.Clock.Now()
+	l.g.Awake()
+	return busy
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"errors"
+	"math/rand/v2"
+
+	"emqttd/actors/store"
+	"emqttd/actors/store/memory"
+	"emqttd/protocol/message"
+)
+
+// disk outlives the brokers that use it.
+type disk struct {
+	synced  *memory.Engine
+	pending []write // in order, not synced
+	rng     *rand.Rand
+	broken  bool
+}
+
+// write is one group on its way.
+type write struct {
+	group []*store.Commit
+	done  func(error) // nil: it was answered, since nobody waits for it
+}
+
+// errDisk is what a failing disk says.
+var errDisk = errors.New("simulated disk: input/output error")
+
+func newDisk(rng *rand.Rand) *disk { return &disk{synced: memory.New(), rng: rng} }
+
+// engine is the disk as one broker sees it; what a broker that was killed still
+// asks of it is not heard.
+type engine struct {
+	d    *disk
+	gone bool
+}
+
+var _ store.Engine = (*engine)(nil)
+
+// Write implements store.Engine.
+func (e *engine) Write(group []*store.Commit, done func(error)) {
+	if e.gone {
+		return
+	}
+	lazy := true
+	for _, c := range group {
+		lazy = lazy && c.Reply == nil
+	}
+	if lazy && !e.d.broken && e.d.rng.IntN(2) == 0 {
+		e.d.pending = append(e.d.pending, write{group: group})
+		done(nil)
+		return
+	}
+	e.d.pending = append(e.d.pending, write{group, done})
+}
+
+// waits reports whether somebody waits for a sync.
+func (d *disk) waits() bool { return len(d.pending) > 0 && d.pending[len(d.pending)-1].done != nil }
+
+// sync makes everything that is pending durable and says so.
+func (d *disk) sync() {
+	all := d.pending
+	d.pending = nil
+	for _, w := range all {
+		d.apply(w.group)
+		if w.done != nil {
+			w.done(nil)
+		}
+	}
+}
+
+// fail answers what is pending with an error. What of it is on the disk is as
+// open as after a kill.
+func (d *disk) fail() {
+	d.broken = true
+	for i, w := range d.pending {
+		if w.done != nil {
+			d.pending[i].done = nil
+			w.done(errDisk)
+		}
+	}
+}
+
+// crash is the power going out: any prefix of what is not synced is there.
+func (d *disk) crash() {
+	var commits []*store.Commit
+	for _, w := range d.pending {
+		commits = append(commits, w.group...)
+	}
+	d.apply(commits[:d.rng.IntN(len(commits)+1)])
+	d.pending, d.broken = nil, false
+}
+
+func (d *disk) apply(group []*store.Commit) {
+	if len(group) > 0 {
+		d.synced.Write(group, func(error) {})
+	}
+}
+
+// Sessions implements store.Engine.
+func (e *engine) Sessions(yield func(store.Stored) bool) error { return e.d.synced.Sessions(yield) }
+
+// Retained implements store.Engine.
+func (e *engine) Retained(yield func(*message.Message) bool) error {
+	return e.d.synced.Retained(yield)
+}
+
+// Last implements store.Engine.
+func (e *engine) Last() uint64 { return e.d.synced.Last() }
+
+// Close implements store.Engine.
+func (e *engine) Close() error { return nil }

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"emqttd/supervisor/broker/config"
+	"emqttd/supervisor/chaos"
+)
+
+// Options choose a run.
+type Options struct {
+	Seed   uint64
+	Events int // steps of the workload; 0: DefaultEvents
+}
+
+// DefaultEvents is the length of a short run.
+const DefaultEvents = 120
+
+// Result is what became of a run.
+type Result struct {
+	chaos.Report
+	Trace uint64 // hash of everything that happened: the same for the same Options
+	Acts  int    // things that happened
+	Hits  int    // injected crashes
+	Kills int    // of the whole broker
+	// Complaints are log lines that no run may cause, such as unexpected messages.
+	Complaints []string
+	Events     int
+}
+
+// Pass reports whether nothing is wrong.
+func (r *Result) Pass() bool { return r.Report.Pass() && len(r.Complaints) == 0 }
+
+// Write prints the verdict, and for a failure the command that replays it.
+func (r *Result) Write(w io.Writer) error {
+	err := r.Report.Write(w)
+	for _, c := range r.Complaints {
+		_, err = fmt.Fprintf(w, "  log: %s\n", c)
+	}
+	if !r.Pass() {
+		_, err = fmt.Fprintf(w, "replay: %s\n", replay(r.Seed, r.Events))
+	}
+	return err
+}
+
+func replay(seed uint64, events int) string {
+	s := fmt.Sprintf("emqttd_ctl sim --seed %d", seed)
+	if events != 0 && events != DefaultEvents {
+		s += fmt.Sprintf(" --events %d", events)
+	}
+	return s
+}
+
+// Run simulates one broker and its clients. Faults are injected through the one
+// hook that cells have, so a process runs one simulation at a time, and no other
+// broker that is to stay whole.
+func Run(o Options) Result {
+	if o.Events == 0 {
+		o.Events = DefaultEvents
+	}
+	rng := rand.New(rand.NewPCG(o.Seed, 3))
+	watch := &complaints{}
+	w, err := newWorld(o.Seed, configure(rng), watch.logger())
+	if err != nil {
+		panic(err.Error()) // the configuration is ours, and so is the disk
+	}
+	defer w.close()
+	faults, kills, diskFails := draw(rng)
+	w.kills, w.diskFails = kills, diskFails
+	plan := workload(o, rng)
+	plan.Now = w.Now
+	plan.Each = func(step int, note func(chaos.Event)) {
+		if step > 0 {
+			return
+		}
+		w.note = note
+		for _, f := range faults {
+			if _, err := w.in.Add(f); err != nil {
+				panic("simulation: " + err.Error())
+			}
+		}
+	}
+	r := Result{Report: chaos.RunIn(context.Background(), w, plan), Events: o.Events}
+	r.Trace, r.Acts, r.Kills, r.Complaints = w.trace.Sum64(), w.acts, w.killsDone, watch.lines
+	r.Seed, r.Hits = o.Seed, w.hits
+	return r
+}
+
+// workload draws what the clients do. A plan has no seed 0.
+func workload(o Options, rng *rand.Rand) chaos.Plan {
+	return chaos.Plan{Seed: o.Seed + 1, Steps: o.Events, Clients: 2 + rng.IntN(4), Durable: rng.IntN(2) == 0,
+		WillDelay: rng.IntN(3), Window: 1 + rng.IntN(8), Hasty: rng.IntN(2) == 0, Slack: 200 * time.Millisecond,
+		Prefix: "sim", Odds: odds[rng.IntN(len(odds))]}
+}
+
+// odds are kinds of workload.
+var odds = []chaos.Odds{
+	chaos.DefaultOdds,
+	{Publish: 80, Subscribe: 10, Return: 10, Drop: 1},
+	{Publish: 20, Drop: 20, Takeover: 10, Leave: 10, Return: 60, Subscribe: 10, Retain: 5},
+	{Publish: 30, Subscribe: 5, Takeover: 40, Return: 20, Drop: 5},
+	{Publish: 30, Subscribe: 40, Unsubscribe: 10, Return: 10, Drop: 2, Retain: 20},
+}
+
+// configure draws limits that are met on the way: small windows, small buffers.
+func configure(rng *rand.Rand) *config.Config {
+	cfg := config.Default()
+	cfg.Chaos.Enabled = true
+	cfg.Runtime.Loops = 1 + rng.IntN(2)
+	cfg.Runtime.Workers = 1
+	cfg.Sys.Interval = 0 // the figures are the process's: no seed decides them
+	if rng.IntN(2) == 0 {
+		cfg.Session.MaxInflight = 1 + rng.IntN(4)
+	}
+	if rng.IntN(3) == 0 {
+		cfg.MQTT.OutBufferHigh, cfg.MQTT.OutBufferLow = 64, 16
+	}
+	cfg.Retained.Batch = 1 + rng.IntN(4)
+	return cfg
+}
+
+// complaints keeps log lines that are always wrong.
+type complaints struct{ lines []string }
+
+// debugging, if set, is given the whole log of the broker.
+var debugging io.Writer
+
+func (c *complaints) logger() zerolog.Logger {
+	if debugging != nil {
+		return zerolog.New(io.MultiWriter(c, debugging))
+	}
+	return zerolog.New(c).Level(zerolog.WarnLevel)
+}
+
+// Write implements io.Writer.
+func (c *complaints) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte("unexpected message")) && len(c.lines) < 10 {
+		c.lines = append(c.lines, string(bytes.TrimSpace(line)))
+	}
+	return len(line), nil
+}
