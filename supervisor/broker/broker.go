@@ -159,7 +159,6 @@ func (b *Broker) build() error {
 	b.env = cast.NewEnv(cfg.Node.Name, b.log, new(metrics.Metrics), limitsOf(cfg))
 	b.directory = cm.NewDirectory(b.watch)
 	b.env.Directory = b.directory
-	b.env.Trace = trace.New(traceBounds(cfg), b.pool.Try)
 	opts := &listeners.Options{Env: b.env, HandshakeTimeout: cfg.MQTT.HandshakeTimeout, WriteTimeout: cfg.MQTT.WriteTimeout,
 		ReadBuffer: int(cfg.Runtime.ReadBuffer), MaxCrashes: maxCrashes(cfg), CrashWindow: cfg.Runtime.ActorCrashWindow,
 		Portable: cfg.Runtime.Engine == config.EngineGoroutine, TLS: tls.NewPool(1024, workers(cfg)), Clock: b.clock, Log: b.log,
@@ -174,6 +173,7 @@ func (b *Broker) build() error {
 	if err := b.open(); err != nil {
 		return err
 	}
+	b.env.Trace = trace.New(traceBounds(cfg, b.dataFile("trace")), b.pool.Try)
 	b.services()
 	if err := b.restore(); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 
 	"emqttd/listeners/api"
 	"emqttd/listeners/dashboard"
+	"emqttd/listeners/observe"
 	"emqttd/listeners/openmetrics"
 )
 
@@ -16,7 +17,7 @@ func (b *Broker) extensions() (all []api.Extension) {
 		b.scope = b.newMicroscope()
 		all = append(all, b.scope.Extension())
 	}
-	return all
+	return append(all, observe.Traces(b.env.Trace))
 }
 
 // page is what the dashboard shows at /.

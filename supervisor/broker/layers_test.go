@@ -63,7 +63,7 @@ var ranks = [][]string{
 	{"listeners/internal/conn"},
 	{"listeners"},
 	{"listeners/tcp", "listeners/quic", "listeners/api", "listeners/dashboard", "listeners/openmetrics"},
-	{"listeners/microscope"},
+	{"listeners/microscope", "listeners/observe"},
 	{"listeners/httpd"},
 	{"supervisor/broker/config"},
 	{"supervisor/broker"},

@@ -3,8 +3,6 @@
 package broker
 
 import (
-	"path/filepath"
-
 	"emqttd/actors/sys"
 	"emqttd/actors/trace"
 	"emqttd/listeners/openmetrics"
@@ -44,8 +42,9 @@ func (b *Broker) listenerFigures(yield func(openmetrics.Listener) bool) {
 // Trace is the tracer of the broker.
 func (b *Broker) Trace() *trace.Tracer { return b.env.Trace }
 
-func traceBounds(c *config.Config) trace.Bounds {
+// traceBounds hold the traces; dir is where their files go.
+func traceBounds(c *config.Config, dir string) trace.Bounds {
 	t := c.Trace
 	return trace.Bounds{Traces: t.MaxTraces, Events: t.MaxEvents, Longest: t.MaxDuration, FileSize: int64(t.FileSize), Files: t.Files,
-		Dir: filepath.Join(c.Node.DataDir, "trace")}
+		Dir: dir}
 }
