@@ -32,6 +32,7 @@ type Fanout struct {
 	subs     []*cast.Subscription
 	refs     []*cast.ShareRef // as long as subs when there is one
 	msgs     []*message.Message
+	last     int  // messages of the run that this memory was used for before
 	Durable  bool // a session that outlives its connection is among the targets
 	Complete bool // the match came to its end within its steps
 }
@@ -169,7 +170,9 @@ func (f *Fanout) Targets() int { return len(f.subs) }
 
 // First is called by the decision that made the match, with the message.
 func (f *Fanout) First(m *message.Message) *Fanout {
-	f.msgs = append(make([]*message.Message, 0, 4), m)
+	// The last run is the best guess at this one. The slice is the receivers', so it
+	// cannot be used again.
+	f.msgs = append(make([]*message.Message, 0, min(max(f.last, 2), 512)), m)
 	return f
 }
 
@@ -201,7 +204,7 @@ func (f *Fanout) At(i int) (*cell.Cell, cell.Message) {
 func (f *Fanout) Done() {
 	clear(f.subs)
 	clear(f.refs)
-	*f = Fanout{subs: f.subs[:0], refs: f.refs[:0]}
+	*f = Fanout{subs: f.subs[:0], refs: f.refs[:0], last: len(f.msgs)}
 	fanouts.Put(f)
 }
 

@@ -82,7 +82,10 @@ func (s *Slab) FromPublish(p *packet.Publish, topic, from string, now int64) *Me
 	m := &s.messages[0]
 	s.messages = s.messages[1:]
 	*m = Message{From: from, Topic: topic, QoS: p.QoS, Retain: p.Retain, At: now}
-	if n := len(p.Payload); n > 0 {
+	switch n := len(p.Payload); {
+	case n > slabBytes/4:
+		m.Payload = append([]byte(nil), p.Payload...) // memory that append need not clear
+	case n > 0:
 		m.Payload = append(s.room(n), p.Payload...)
 	}
 	m.Properties, m.Expiry = travelling(p.Properties, now)
@@ -91,7 +94,7 @@ func (s *Slab) FromPublish(p *packet.Publish, topic, from string, now int64) *Me
 
 // room is an empty slice with capacity n.
 func (s *Slab) room(n int) []byte {
-	if n > slabBytes/4 || s.next < slabMessages {
+	if s.next < slabMessages {
 		return make([]byte, 0, n)
 	}
 	if len(s.bytes) < n {

@@ -12,8 +12,8 @@
 // something to say is written once. So a connection owns no read buffer, no
 // goroutine, and no out-buffer while it is idle.
 //
-// On Linux the loop waits on an epoll set of its own, nested in Go's poller, with
-// an eventfd for other threads and a timerfd for its timers. Elsewhere, and for
+// On Linux the loop waits on an epoll set of its own (see epoll for how), with an
+// eventfd for other threads and a timerfd for its timers. Elsewhere, and for
 // in-memory connections, each socket has a reading and a writing goroutine that
 // hand their bytes to the same loop (portable.go).
 package conn

@@ -58,9 +58,11 @@ type Loop struct {
 	frame  []byte // of the turn's messages, before encryption
 	dirty  []*Conn
 	free   [][]byte
-	conns  map[*Conn]struct{}
-	n      atomic.Int64
-	turn   int64 // when the first ready socket was taken up, since the last flush; 0: none was
+	// freeBytes is the capacity of what is in free.
+	freeBytes int
+	conns     map[*Conn]struct{}
+	n         atomic.Int64
+	turn      int64 // when the first ready socket was taken up, since the last flush; 0: none was
 
 	mu    sync.Mutex
 	inbox []func() // what other threads want done on the loop
@@ -222,25 +224,31 @@ func (l *Loop) flush() {
 	}
 }
 
-// buffer is an empty buffer from the loop's free list.
+// buffer is an empty buffer from the loop's free list, the one that was in use
+// last: it is in the processor's cache.
 func (l *Loop) buffer() []byte {
 	if n := len(l.free); n > 0 {
 		b := l.free[n-1]
 		l.free = l.free[:n-1]
+		l.freeBytes -= cap(b)
 		return b
 	}
 	return make([]byte, 0, 1024)
 }
 
+// What the loop keeps of buffers that nobody needs. A turn of large messages
+// fills megabytes, and the next one again.
 const (
-	maxFree       = 256
-	maxFreeBuffer = 64 << 10
+	maxFree       = 1024
+	maxFreeBuffer = 1 << 20
+	maxFreeBytes  = 8 << 20
 )
 
 // giveBack takes a buffer that is empty again.
 func (l *Loop) giveBack(b []byte) {
-	if cap(b) > 0 && cap(b) <= maxFreeBuffer && len(l.free) < maxFree {
+	if cap(b) > 0 && cap(b) <= maxFreeBuffer && len(l.free) < maxFree && l.freeBytes+cap(b) <= maxFreeBytes {
 		l.free = append(l.free, b[:0])
+		l.freeBytes += cap(b)
 	}
 }
 

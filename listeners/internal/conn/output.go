@@ -95,11 +95,18 @@ func (c *Conn) write() {
 	if c.off == len(c.out) {
 		c.loop.giveBack(c.out)
 		c.out, c.off = nil, 0
-	} else if c.off > 64<<10 {
-		c.out = append(c.out[:0], c.out[c.off:]...)
-		c.off = 0
+	} else if c.off > 64<<10 || cap(c.out) > 64<<10 && cap(c.out) > 4*(len(c.out)-c.off) {
+		c.settle()
 	}
 	c.base.Pending.Store(int64(len(c.out) - c.off + len(c.turn)))
+}
+
+// settle moves what a peer does not read to a buffer of its own size: a slow one
+// holds no more than it owes.
+func (c *Conn) settle() {
+	left := append(make([]byte, 0, len(c.out)-c.off), c.out[c.off:]...)
+	c.loop.giveBack(c.out)
+	c.out, c.off = left, 0
 }
 
 // writable is told that the socket takes bytes again.
