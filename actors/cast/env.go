@@ -46,6 +46,8 @@ type Limits struct {
 	MaxQueuedBytes    int
 	QueueQoS0         bool
 	MaxAwaitingRel    int
+	MaxDead           int // dead letters of one session, and their bytes
+	MaxDeadBytes      int
 	RetainedCount     int
 	RetainedPayload   int
 	RetainedExpiry    time.Duration

@@ -31,11 +31,14 @@ const (
 	DropPoison                   // crashed its actor twice
 	DropStoreFull                // all sessions and retained messages together are at their bound
 	DropUnsubscribed             // waited for a subscription that was removed
+	DropDeadFull                 // the oldest dead letter, for a new one
+	DropDeadDeleted              // a dead letter, by an operator
 	dropCount
 )
 
 var dropNames = [dropCount]string{"no_subscriber", "queue_full", "queue_bytes", "qos0_offline", "qos0_slow", "expired",
-	"too_large", "denied", "session_ended", "share_without_member", "retained_full", "match_steps", "rate", "poison", "store_full", "unsubscribed"}
+	"too_large", "denied", "session_ended", "share_without_member", "retained_full", "match_steps", "rate", "poison", "store_full",
+	"unsubscribed", "dead_letters_full", "dead_letter_deleted"}
 
 // String is the metric label.
 func (d Drop) String() string { return dropNames[d] }
@@ -88,6 +91,8 @@ type Metrics struct {
 	Sessions                     Counter
 	Banned                       Counter
 	QueuedBytes                  Counter // waiting in sessions; a message counts once for each
+	DeadLetters                  Counter // kept in sessions at present
+	DeadLettered                 Counter // of them and those that were replayed or dropped, since the start
 
 	Delivery Durations // from the arrival of a message to the out-buffer of a subscriber; a sample, see Sampled
 	Turn     Durations // of an event loop: from the first ready socket to the last write

@@ -19,8 +19,10 @@ func (st *stage) dispatch(d *cast.Dispatch) {
 		if d.Sub.Lookup && m.Retain && st.lookedUp(m, d.Sub.Start.Load()) {
 			continue // the lookup finds it
 		}
+		st.x.Blame(m)
 		st.offer(item{msg: m, qos: min(m.QoS, d.Sub.QoS), retain: m.Retain && d.Sub.AsPub, subIDs: d.Sub.SubIDs, share: d.Share})
 	}
+	st.x.Blame(nil)
 }
 
 // straight hands on what of a run of messages has nothing in its way, from the
@@ -255,6 +257,7 @@ func (st *stage) fill() {
 		if !ok {
 			break
 		}
+		st.x.Blame(it.msg)
 		if it.msg.Expired(st.x.Now()) {
 			st.dequeue()
 			st.refuse(it, metrics.DropExpired)
@@ -265,6 +268,7 @@ func (st *stage) fill() {
 		}
 		st.dequeue()
 	}
+	st.x.Blame(nil)
 	st.lookup()
 }
 
@@ -321,6 +325,7 @@ func (st *stage) resend(id packet.ID, dup bool) {
 	if !ok || !st.live() || f.tag > st.s.committed {
 		return
 	}
+	st.x.Blame(f.msg)
 	if f.released {
 		st.deliver().Pubrel = append(st.deliver().Pubrel, id)
 	} else {
@@ -331,6 +336,7 @@ func (st *stage) resend(id packet.ID, dup bool) {
 		f.epoch = st.s.epoch
 		st.inflight.Put(st.x, id, f)
 	}
+	st.x.Blame(nil)
 }
 
 // releases takes the QoS 2 PUBLISHes and PUBRELs of one read. As with the packets

@@ -158,6 +158,10 @@ func (st *stage) reset() []store.Op {
 		st.lookups.Pop(st.x)
 	}
 	st.s.walking, st.s.batch, st.s.batchOf = nil, nil, nil
+	if n := len(st.s.dead); n > 0 {
+		st.drop(metrics.DropSessionEnded, n)
+		st.setDead(nil)
+	}
 	for t := range st.asked.All {
 		st.asked.Delete(st.x, t)
 	}
@@ -342,39 +346,4 @@ func (st *stage) end() {
 	if st.s.destroyed && st.s.destroying == 0 && st.waiting.Seen(st.x) == 0 {
 		st.x.End()
 	}
-}
-
-// poison answers a message that crashed the session twice: a delivery is
-// dropped and counted, what came from the client costs the client its
-// connection.
-func (st *stage) poison(p *cell.Poison) {
-	switch m := p.Message.(type) {
-	case *cast.Dispatch:
-		for _, lost := range m.Messages {
-			st.traceItem(trace.Dropped, metrics.DropPoison.String(), &item{msg: lost, qos: lost.QoS}, 0)
-		}
-		st.drop(metrics.DropPoison, len(m.Messages))
-	case *cast.Releases:
-		st.poisonedPart(m)
-	case *cast.Attach:
-		st.x.Cast(&m.Start.Conn.Protocol, &cast.SessionStarted{Code: packet.ImplementationSpecificError})
-	default:
-		st.kick(packet.ImplementationSpecificError, metrics.ClosePoison)
-	}
-}
-
-// poisonedPart answers the QoS 2 PUBLISH or PUBREL that a batch stands at. Those
-// before it were handled; those behind it are handed in again, if there is a
-// connection left to answer them on.
-func (st *stage) poisonedPart(b *cast.Releases) {
-	b.Rewind()
-	r := b.Current()
-	if r == nil || r.Message == nil || st.s.version != packet.V5 {
-		st.kick(packet.ImplementationSpecificError, metrics.ClosePoison)
-		return
-	}
-	st.answer(ackOf(packet.PUBREC, r.ID, packet.ImplementationSpecificError))
-	st.x.Return(b)
-	b.Next()
-	st.rest = b
 }

@@ -23,6 +23,8 @@ type Publisher struct {
 	Retained *retainer.Index
 	// Room reports whether the store has room for more; nil: always.
 	Room func() bool
+	// Dead knows the sessions with dead letters; nil: nobody asks.
+	Dead *Graveyard
 }
 
 // Outcome is what became of a publish.

@@ -59,6 +59,16 @@ func Restore(kind *cell.Kind, pub *Publisher, in store.Stored, g *group.Group, n
 		s.state.queued += it.msg.Size()
 		pub.Env.Metrics.QueuedBytes.Add(int64(it.msg.Size()))
 	}
+	for i := range in.Dead {
+		s.state.dead = append(s.state.dead, &in.Dead[i])
+		s.state.token = max(s.state.token, in.Dead[i].Serial)
+	}
+	if n := len(in.Dead); n > 0 {
+		pub.Env.Metrics.DeadLetters.Add(int64(n))
+		if pub.Dead != nil {
+			pub.Dead.set(graveOf(s.clientID, s.state.dead))
+		}
+	}
 	for _, id := range in.Await {
 		s.await.Load(id)
 	}

@@ -88,7 +88,8 @@ type state struct {
 	kept       bool // the store has a record of it
 	over       bool // Expired was sent
 	destroyed  bool
-	destroying int // routes that are still to go
+	destroying int           // routes that are still to go
+	dead       []*store.Dead // dead letters, oldest first; immutable, a change makes a new slice
 }
 
 var slot = cell.NewSlot[state]()
@@ -164,8 +165,11 @@ func Kind(env *cast.Env) *cell.Kind {
 	return &cell.Kind{Name: "session", Module: "emqttd_session",
 		New: func(c *cell.Cell) cell.Stage { return &stage{Session: c.Owner().(*Session), env: env, log: env.Log} },
 		Lost: func(m cell.Message) {
-			if d, ok := m.(*cast.Dispatch); ok {
-				env.Metrics.Dropped[metrics.DropSessionEnded].Add(int64(len(d.Messages)))
+			switch m := m.(type) {
+			case *cast.Dispatch:
+				env.Metrics.Dropped[metrics.DropSessionEnded].Add(int64(len(m.Messages)))
+			case *DeadRequest:
+				m.Gone()
 			}
 		}}
 }
@@ -241,13 +245,19 @@ func (st *stage) Receive(ctx *cell.Context) {
 		st.destroy(msg)
 	case *cell.TimerFired:
 		st.timer(msg)
+	case *DeadRequest:
+		st.deadRequest(msg)
 	case *cell.Poison:
 		st.poison(msg)
 	case *cell.Skip:
 	default:
 		st.log.Warn().Str("actor", ctx.Self().Name()).Type("message", msg).Msg("unexpected message")
 	}
-	st.fill()
+	switch ctx.Message().(type) {
+	case *cell.Poison, *cell.Skip: // the queue may hold what crashes next: that waits for a message of its own
+	default:
+		st.fill()
+	}
 	st.flush()
 	if st.rest != nil {
 		ctx.Commit(st.rest) // the last act: what followed it would be tried at the next part

@@ -325,8 +325,10 @@ func (st *stage) walk() {
 		if _, live := st.early.Get(st.x, m.ID.Seq); live || l.sub.NoLocal && m.From == st.clientID {
 			continue
 		}
+		st.x.Blame(m)
 		st.offer(item{msg: m, qos: min(m.QoS, l.sub.QoS), retain: true, subIDs: l.sub.SubIDs, found: true})
 	}
+	st.x.Blame(nil)
 	if len(s.batch) == 0 {
 		s.batch, s.batchOf = nil, nil
 	}

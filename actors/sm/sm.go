@@ -79,6 +79,18 @@ type kick struct {
 // Kick ends the connection and the session of a client id, by an operator.
 func Kick(env *cast.Env, clientID string) { env.Pick(env.SM, clientID).Push(&kick{clientID: clientID}) }
 
+type deadLetters struct {
+	mailbox.Link
+	clientID string
+	request  *session.DeadRequest
+}
+
+// DeadLetters asks the session of a client id about its dead letters, for an
+// operator: the request's channel gets the reply.
+func DeadLetters(env *cast.Env, clientID string, r *session.DeadRequest) {
+	env.Pick(env.SM, clientID).Push(&deadLetters{clientID: clientID, request: r})
+}
+
 type manager struct {
 	*Memory
 	log zerolog.Logger
@@ -94,9 +106,14 @@ func (m *manager) Receive(ctx *cell.Context) {
 		m.expired(ctx, msg)
 	case *kick:
 		m.kick(ctx, msg.clientID)
+	case *deadLetters:
+		m.deadLetters(ctx, msg)
 	case *cell.Poison:
-		if s, ok := msg.Message.(*cast.StartSession); ok {
-			ctx.Cast(&s.Conn.Protocol, &cast.SessionStarted{Code: packet.ImplementationSpecificError})
+		switch p := msg.Message.(type) {
+		case *cast.StartSession:
+			ctx.Cast(&p.Conn.Protocol, &cast.SessionStarted{Code: packet.ImplementationSpecificError})
+		case *deadLetters:
+			p.request.NoSession(ctx)
 		}
 	case *cell.Skip:
 	default:
@@ -138,6 +155,15 @@ func (m *manager) expired(ctx *cell.Context, msg *cast.Expired) {
 	}
 	m.forget(ctx, msg.ClientID, o)
 	ctx.Cast(o.session, &cast.Destroy{Reason: metrics.CloseNormal})
+}
+
+func (m *manager) deadLetters(ctx *cell.Context, msg *deadLetters) {
+	o, ok := m.table.Get(ctx, msg.clientID)
+	if !ok {
+		msg.request.NoSession(ctx)
+		return
+	}
+	ctx.Cast(o.session, msg.request)
 }
 
 func (m *manager) kick(ctx *cell.Context, clientID string) {

@@ -194,7 +194,7 @@ func (b *Broker) services() {
 	b.kinds.store = store.Kind(b.engine, b.storeFailed, b.log)
 	env.Store = cell.New(b.kinds.store, "store", g, nil)
 	b.pub = &session.Publisher{Env: env, Table: table, Log: store.NewLog(b.engine.Last(), env.Store, index), Retained: index,
-		Room: b.room}
+		Room: b.room, Dead: session.NewGraveyard()}
 	env.Retainer = retainer.New(index, env, g)
 	b.kinds.retainer = env.Retainer.Kind()
 	b.kinds.router = router.Kind(table, env)

@@ -9,6 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"emqttd/actors/cast"
+	"emqttd/actors/session"
+	"emqttd/actors/store/memory"
+	"emqttd/protocol/client"
 	"emqttd/protocol/packet"
 	"emqttd/supervisor/broker/brokertest"
 	"emqttd/supervisor/cell"
@@ -117,7 +120,7 @@ func (h ofSubscriber) At(c *cell.Cell, p cell.Phase, m cell.Message) {
 	}
 }
 
-func TestADeliveryThatCrashesASessionIsDroppedThereAlone(t *testing.T) {
+func TestADeliveryThatCrashesASessionIsADeadLetterThereAlone(t *testing.T) {
 	b := brokertest.AllowCrashes(t)
 	hooked(t, ofSubscriber{"weak"})
 	weak, strong := join(t, b, clean(packet.V5, "weak")), join(t, b, clean(packet.V5, "strong"))
@@ -133,11 +136,52 @@ func TestADeliveryThatCrashesASessionIsDroppedThereAlone(t *testing.T) {
 	for _, topic := range []string{"t/1", "t/poison", "t/2"} {
 		strong.hears(topic, "x")
 	}
-	drops := map[string]int64{}
-	for reason, n := range b.Metrics().Drops {
-		drops[reason] = n
-	}
-	require.Equal(t, int64(1), drops["poison"])
+	require.EqualValues(t, 1, b.Metrics().DeadLetters.Load())
+	require.Equal(t, "weak", b.Graves()[0].ClientID)
+	letters, err := b.DeadLetters(t.Context(), "weak")
+	require.NoError(t, err)
+	require.Len(t, letters, 1)
+	require.Equal(t, "t/poison", letters[0].Message.Topic)
+	require.Equal(t, "poison", letters[0].Reason)
+
+	_, err = b.ReplayDeadLetters(t.Context(), "nobody")
+	require.ErrorIs(t, err, session.ErrNoSession)
+	cell.SetHook(nil) // what was wrong is mended
+	replayed, err := b.ReplayDeadLetters(t.Context(), "weak", letters[0].Serial)
+	require.NoError(t, err)
+	require.Equal(t, letters, replayed)
+	weak.hears("t/poison", "x")
+	require.Zero(t, b.Metrics().DeadLetters.Load())
+	require.Empty(t, b.Graves())
+}
+
+func TestDeadLettersOutliveTheBroker(t *testing.T) {
+	e := memory.New()
+	b := startOn(t, e)
+	c := &packet.Connect{Version: packet.V5, ClientID: "weak", Properties: &packet.Properties{SessionExpiry: 600}}
+	c.Properties.Set(packet.PropSessionExpiry)
+	weak, _ := connectRaw(t, b, c)
+	require.NoError(t, weak.Send(&packet.Subscribe{ID: 1, Subscriptions: []packet.Subscription{{Filter: "t/#", QoS: 1}}}))
+	require.IsType(t, &packet.Suback{}, weak.next())
+	off := hooked(t, ofSubscriber{"weak"})
+	require.NoError(t, b.Publish(t.Context(), &client.Message{Topic: "t/poison", Payload: []byte("x"), QoS: 1}))
+	eventually(t, "it is buried", func() bool { return len(b.Graves()) == 1 })
+	off()
+	require.NoError(t, b.Shutdown(t.Context()))
+
+	b = startOn(t, e)
+	defer b.Close()
+	require.EqualValues(t, 1, b.Metrics().DeadLetters.Load())
+	require.Len(t, b.Graves(), 1)
+	weak, ack := connectRaw(t, b, c)
+	require.True(t, ack.SessionPresent)
+	letters, err := b.ReplayDeadLetters(t.Context(), "weak")
+	require.NoError(t, err)
+	require.Len(t, letters, 1)
+	require.Equal(t, "t/poison", string(weak.next().(*packet.Publish).Topic))
+	letters, err = b.DeleteDeadLetters(t.Context(), "weak")
+	require.NoError(t, err)
+	require.Empty(t, letters)
 }
 
 func TestAConnectionWhoseActorsCrashTooOftenIsClosedAndNoOther(t *testing.T) {

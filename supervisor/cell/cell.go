@@ -170,6 +170,7 @@ type Crash struct {
 	Stack   []byte // of the panic
 	Message Message
 	Phase   Phase
+	Blame   any   // what the decision was busy with besides Message, nil: nothing
 	At      int64 // nanoseconds since the Unix epoch, on the group's clock
 	Poison  bool  // the message crashed its actor for the second time
 	Restart bool  // no message did it: Kind.New crashed

@@ -29,6 +29,7 @@ type Context struct {
 	bytes   []byte // what Append effects append
 	slots   []any  // shadows by Slot
 	logs    []any  // redo logs of containers, by type
+	blame   any    // see Blame
 	joins   []join
 }
 
@@ -76,6 +77,21 @@ func (x *Context) Cast(to *Cell, m Message) {
 func (x *Context) Return(m Message) {
 	x.effects = append(x.effects, effect{op: opFront, to: x.cell, msg: m})
 }
+
+// Blame says what, besides its message, the decision is busy with: if it crashes
+// then, Crash.Blame tells whoever answers the poison what to look at. nil: nothing
+// any more. It is a hint and no part of the decision; v is a pointer, which costs
+// no memory.
+func (x *Context) Blame(v any) {
+	x.blame = v
+	if v != nil {
+		at(x.cell, Decide, x.msg)
+	}
+}
+
+// Blamed is what the decision of c that is under way is busy with: for hooks,
+// which are called within it.
+func (c *Cell) Blamed() any { return contextOf(c.group.Load()).blame }
 
 // Sink takes the bytes of Append effects: the out-buffer of a connection.
 type Sink interface {

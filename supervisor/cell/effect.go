@@ -144,7 +144,7 @@ func (x *Context) reset() {
 	clear(x.joins)
 	x.joins = x.joins[:0]
 	x.kept = false
-	x.msg = nil
+	x.msg, x.blame = nil, nil
 }
 
 // maxScratch bounds what a group keeps of the memory that one large decision

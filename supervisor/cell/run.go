@@ -249,7 +249,8 @@ func (c *Cell) busy() bool {
 
 func (r *run) crashed(reason any) {
 	c, x := r.c, r.x
-	crash := &Crash{Cell: c, Reason: reason, Stack: debug.Stack(), Message: x.msg, Phase: Decide, At: x.group.Clock().Now()}
+	crash := &Crash{Cell: c, Reason: reason, Stack: debug.Stack(), Message: x.msg, Phase: Decide, Blame: x.blame,
+		At: x.group.Clock().Now()}
 	c.why = ByPanic
 	if reason == nil {
 		c.why, crash.Reason = ByGoexit, "goexit"

@@ -45,6 +45,14 @@ type Session struct {
 	// QoS 2 messages of a client between PUBREC and PUBREL. A further PUBLISH
 	// is answered PUBREC 0x97; a client before MQTT 5 is closed.
 	MaxAwaitingRel int `yaml:"max_awaiting_rel" min:"1" max:"65535" reload:"yes"`
+
+	// Dead letters of a session: messages that crashed its actor twice, kept
+	// until an operator replays or deletes them. At the bound the oldest is
+	// dropped for the new one, and counted. 0: they are dropped at once.
+	MaxDeadLetters int `yaml:"max_dead_letters" min:"0" max:"100000" reload:"yes"`
+
+	// Bytes (topic and payload) of a session's dead letters. As max_dead_letters.
+	MaxDeadLetterBytes Bytes `yaml:"max_dead_letter_bytes" min:"0" max:"1GiB" reload:"yes"`
 }
 
 // Retained bounds the retained messages of the broker.
@@ -70,15 +78,17 @@ type Retained struct {
 // is bounded.
 func defaultSession() Session {
 	return Session{
-		MaxSessions:       1_000_000,
-		MaxExpiry:         48 * time.Hour,
-		V3Expiry:          48 * time.Hour,
-		MaxWillDelay:      48 * time.Hour,
-		WillRestartGrace:  5 * time.Second,
-		MaxInflight:       100,
-		MaxQueuedMessages: 10_000,
-		MaxQueuedBytes:    16 * MiB,
-		QueueQoS0:         true,
-		MaxAwaitingRel:    1024,
+		MaxSessions:        1_000_000,
+		MaxExpiry:          48 * time.Hour,
+		V3Expiry:           48 * time.Hour,
+		MaxWillDelay:       48 * time.Hour,
+		WillRestartGrace:   5 * time.Second,
+		MaxInflight:        100,
+		MaxQueuedMessages:  10_000,
+		MaxQueuedBytes:     16 * MiB,
+		QueueQoS0:          true,
+		MaxAwaitingRel:     1024,
+		MaxDeadLetters:     1000,
+		MaxDeadLetterBytes: 4 * MiB,
 	}
 }
