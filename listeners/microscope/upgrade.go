@@ -33,7 +33,7 @@ var notes = map[string]string{
 	"Upgrade":                  "the protocol to change to",
 	"Connection":               "Upgrade is for this hop alone, so it is named here too",
 	"Sec-Websocket-Version":    "13 is RFC 6455; no other is spoken",
-	"Sec-Websocket-Key":        "16 random bytes in base64: proof that the answer is to this request",
+	"Sec-Websocket-Key":        "16 random bytes: proof that the answer is to this request",
 	"Sec-Websocket-Protocol":   "the sub-protocol; MQTT's is called mqtt",
 	"Sec-Websocket-Extensions": "extensions such as compression",
 	"Sec-Websocket-Accept":     "what the server made of the key",
@@ -41,6 +41,9 @@ var notes = map[string]string{
 }
 
 func note(h Header) Header {
+	if strings.EqualFold(h.Name, "Connection") && !strings.Contains(strings.ToLower(h.Value), "upgrade") {
+		return h
+	}
 	h.Note = notes[textproto.CanonicalMIMEHeaderKey(h.Name)]
 	return h
 }

@@ -11,6 +11,7 @@ import { overview } from './overview'
 import type { Page } from './page'
 import { retained } from './retained'
 import { users } from './users'
+import { websocket } from './websocket'
 
 export type { Page }
 
@@ -22,6 +23,7 @@ export const pages: Page[] = [
   routes,
   subscriptions,
   retained,
+  websocket,
   listeners,
   users,
   audit,
