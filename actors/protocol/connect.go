@@ -208,7 +208,7 @@ func (st *stage) decided(v access.Verdict) {
 		st.refuse(packet.Banned, "banned user")
 		return
 	}
-	if w := st.s.request.Will; w != nil {
+	if w := st.s.request.Will; w != nil && st.gate.Rules != nil { // the process's own connections have no rules
 		d := st.gate.Rules.Check(&st.s.subject, acl.Operation{Action: acl.Publish, Topic: w.Topic, QoS: w.QoS, Retain: w.Retain})
 		if !d.Allowed() {
 			st.refuse(packet.NotAuthorized, "will: "+d.Rule)

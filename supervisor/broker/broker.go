@@ -33,6 +33,7 @@ import (
 	"emqttd/actors/wsloop"
 	"emqttd/listeners"
 	"emqttd/listeners/api"
+	"emqttd/listeners/crashlab"
 	"emqttd/listeners/microscope"
 	"emqttd/listeners/tls"
 	"emqttd/protocol/packet"
@@ -70,6 +71,7 @@ type Broker struct {
 	api       atomic.Pointer[api.Server]
 	audit     *api.Audit
 	scope     *microscope.Microscope // nil: not served
+	lab       *crashlab.Lab
 	origins   atomic.Pointer[config.Origins]
 	sampler   sampler
 
@@ -115,6 +117,10 @@ func StartWith(cfg *config.Config, log zerolog.Logger, engine store.Engine) (*Br
 		l.Start()
 	}
 	if err := b.makeLocal(); err != nil {
+		b.Close()
+		return nil, err
+	}
+	if err := b.makeLab(); err != nil {
 		b.Close()
 		return nil, err
 	}

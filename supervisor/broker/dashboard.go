@@ -126,6 +126,9 @@ func (b *Broker) portOf(key string) *port {
 }
 
 func (b *Broker) closeDashboard() error {
+	if b.lab != nil {
+		b.lab.Close()
+	}
 	if b.scope != nil {
 		b.scope.Close()
 	}

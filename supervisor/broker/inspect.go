@@ -41,7 +41,7 @@ func (b inspector) Node() api.Node {
 	n := api.Node{Name: b.env.Node, Version: Version(), Description: description, StartedAt: b.started.UTC(),
 		Uptime: int64(now.Sub(b.started) / time.Second), Now: now.UTC(), GoVersion: runtime.Version(), OS: runtime.GOOS,
 		Arch: runtime.GOARCH, PID: os.Getpid(), CPUs: runtime.GOMAXPROCS(0), Goroutines: runtime.NumGoroutine(),
-		DataDir: b.dataDir, Store: string(cfg.Store.Engine), MaxFiles: maxFiles()}
+		Chaos: cfg.Chaos.Enabled, DataDir: b.dataDir, Store: string(cfg.Store.Engine), MaxFiles: maxFiles()}
 	n.Ready, _ = b.Ready()
 	m := processMemory()
 	n.Heap, n.Memory, n.GCs = m[0], m[1]-m[2], m[3]

@@ -63,7 +63,7 @@ var ranks = [][]string{
 	{"listeners/internal/conn"},
 	{"listeners"},
 	{"listeners/tcp", "listeners/quic", "listeners/api", "listeners/dashboard", "listeners/openmetrics"},
-	{"listeners/microscope", "listeners/observe"},
+	{"listeners/microscope", "listeners/crashlab", "listeners/observe"},
 	{"listeners/httpd"},
 	{"supervisor/broker/config"},
 	{"supervisor/broker"},
@@ -82,6 +82,7 @@ var mayStart = []string{
 	"actors/store/pebble/writer.go", // the one that waits for the disk
 	"listeners/api",                 // net/http's server and the clock of its events
 	"listeners/internal/conn",       // the event loops
+	"listeners/crashlab/run.go",     // an experiment: as emqtt torture, but inside, and only where chaos.enabled
 	"listeners/microscope",          // clients from outside, bounded, which catch their own panics
 	"listeners/tls/pool.go",         // the bounded pool of handshakes
 	"listeners/ws/dial.go",          // the client's side, which has no loop

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"emqttd/listeners/crashlab"
+	"emqttd/supervisor/cell"
+)
+
+// makeLab makes the crash lab, which is closed unless chaos.enabled, and arms the
+// faults of the configuration.
+func (b *Broker) makeLab() error {
+	b.lab = crashlab.New(crashlab.Options{Enabled: b.cfg.Chaos.Enabled, Stop: b.stopOne, Log: b.log,
+		Dial: func(ctx context.Context, _ string) (net.Conn, error) { return b.Dial(ctx) }})
+	if !b.cfg.Chaos.Enabled {
+		return nil
+	}
+	b.log.Warn().Str("hint", "not for production: set chaos.enabled to false").Msg("actors may be crashed on purpose")
+	return b.lab.Arm(b.cfg.Chaos.Faults)
+}
+
+// stopOne stops the first service of a kind.
+func (b *Broker) stopOne(kind string) error {
+	services := append([]*cell.Cell{b.env.Sys, b.env.Store, b.env.Retainer}, b.env.Router...)
+	for _, c := range append(services, b.env.SM...) {
+		if c.Kind().Name == kind {
+			c.Stop()
+			return nil
+		}
+	}
+	return fmt.Errorf("no service is of the kind %q", kind)
+}
