@@ -49,8 +49,14 @@ func BenchmarkMatchShared(b *testing.B) {
 				join(table, "g", ss.member(i, "t"))
 			}
 			b.ReportAllocs()
+			m := &message.Message{Topic: "t"}
 			for b.Loop() {
-				table.Match("t", router.Options{Strategy: strategy}).Discard()
+				f := table.Match("t", router.Options{Strategy: strategy}).First(m)
+				for i := range f.Len() {
+					_, d := f.At(i)
+					d.(*cast.Dispatch).Release()
+				}
+				f.Done()
 			}
 		})
 	}

@@ -31,6 +31,10 @@ type Fanout struct {
 	version  uint64
 	subs     []*cast.Subscription
 	refs     []*cast.ShareRef // as long as subs when there is one
+	deal     []*group         // groups that get the messages one by one, see dealOut
+	lots     []lot            // what dealOut has made of them
+	lotOf    []int32          // by member of the group that is dealt to: one more than its lot's place
+	dealt    bool
 	msgs     []*message.Message
 	last     int  // messages of the run that this memory was used for before
 	Durable  bool // a session that outlives its connection is among the targets
@@ -60,7 +64,7 @@ func (t *Table) Match(name string, o Options) *Fanout {
 var entries = sync.Pool{New: func() any { s := make([]*entry, 0, 16); return &s }}
 
 func (f *Fanout) match() {
-	f.subs, f.refs, f.Durable = f.subs[:0], f.refs[:0], false
+	f.subs, f.refs, f.deal, f.Durable = f.subs[:0], f.refs[:0], f.deal[:0], false
 	f.version = f.table.version.Load()
 	buf := entries.Get().(*[]*entry)
 	var found []*entry
@@ -94,9 +98,17 @@ func (f *Fanout) add(s *cast.Subscription) {
 	}
 }
 
-// share chooses one member of each group. The choice is made once per run.
+// share chooses one member of each group, now if one of them is durable: then it
+// is written with the message, and no other message can join. Else the choice is
+// made for each message of the run, when the effect is performed.
 func (f *Fanout) share(groups []*group) {
 	for _, g := range groups {
+		if !g.durable {
+			if g.alive(f.not) {
+				f.deal = append(f.deal, g)
+			}
+			continue
+		}
 		s := g.choose(f.strategy, f.from, f.topic, f.not)
 		if s == nil {
 			continue
@@ -110,6 +122,45 @@ func (f *Fanout) share(groups []*group) {
 			f.Durable = true
 		}
 	}
+}
+
+// lot is what one member of a group gets of a run.
+type lot struct {
+	member int // its place in the group
+	sub    *cast.Subscription
+	ref    *cast.ShareRef
+	msgs   []*message.Message
+}
+
+// dealOut gives each message to one member of each group, as if they had come one
+// by one: what was dealt counts as under way to its member.
+func (f *Fanout) dealOut() {
+	for _, g := range f.deal {
+		if len(f.lotOf) < len(g.members) {
+			f.lotOf = make([]int32, len(g.members))
+		}
+		first := len(f.lots)
+		for _, m := range f.msgs {
+			i := max(0, g.pick(f.strategy, f.from, f.topic, f.not, f.dealtTo)) // none left: the first one's end counts the drop
+			if f.lotOf[i] == 0 {
+				f.lots = append(f.lots, lot{member: i, sub: g.members[i], ref: g.ref})
+				f.lotOf[i] = int32(len(f.lots))
+			}
+			l := &f.lots[f.lotOf[i]-1]
+			l.msgs = append(l.msgs, m)
+		}
+		for _, l := range f.lots[first:] {
+			f.lotOf[l.member] = 0
+		}
+	}
+}
+
+// dealtTo is how many messages of the run member i has.
+func (f *Fanout) dealtTo(i int) int64 {
+	if f.lotOf[i] == 0 {
+		return 0
+	}
+	return int64(len(f.lots[f.lotOf[i]-1].msgs))
 }
 
 // merge makes one subscription of several of the same session: the highest QoS,
@@ -166,7 +217,7 @@ func (f *Fanout) Same(name string) bool {
 func (f *Fanout) Topic() string { return f.topic }
 
 // Targets is the number of subscriptions found.
-func (f *Fanout) Targets() int { return len(f.subs) }
+func (f *Fanout) Targets() int { return len(f.subs) + len(f.deal) }
 
 // First is called by the decision that made the match, with the message.
 func (f *Fanout) First(m *message.Message) *Fanout {
@@ -187,12 +238,21 @@ func (f *Fanout) Len() int {
 		f.match()
 	}
 	f.fresh = false
-	return len(f.subs)
+	if !f.dealt {
+		f.dealt = true
+		f.dealOut()
+	}
+	return len(f.subs) + len(f.lots)
 }
 
 // At implements cell.Fanout.
 func (f *Fanout) At(i int) (*cell.Cell, cell.Message) {
 	d := cast.NewDispatch()
+	if i >= len(f.subs) {
+		l := &f.lots[i-len(f.subs)]
+		d.Messages, d.Sub, d.Share = l.msgs, l.sub, l.ref
+		return d.Sub.Session, d
+	}
 	d.Messages, d.Sub, d.Share = f.msgs, f.subs[i], nil
 	if i < len(f.refs) {
 		d.Share = f.refs[i]
@@ -204,7 +264,9 @@ func (f *Fanout) At(i int) (*cell.Cell, cell.Message) {
 func (f *Fanout) Done() {
 	clear(f.subs)
 	clear(f.refs)
-	*f = Fanout{subs: f.subs[:0], refs: f.refs[:0], last: len(f.msgs)}
+	clear(f.deal)
+	clear(f.lots)
+	*f = Fanout{subs: f.subs[:0], refs: f.refs[:0], deal: f.deal[:0], lots: f.lots[:0], lotOf: f.lotOf, last: len(f.msgs)}
 	fanouts.Put(f)
 }
 

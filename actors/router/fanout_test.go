@@ -66,16 +66,74 @@ func TestARunOfMessagesToOneTopicIsOneFanout(t *testing.T) {
 	f.Done()
 }
 
-func TestNothingJoinsAFanoutToAGroupOrAFreshOne(t *testing.T) {
+func TestNothingJoinsAFanoutToADurableGroupOrAFreshOne(t *testing.T) {
 	table, ss := router.NewTable(0), newSessions(1)
 	subscribe(table, ss.sub(0, "t", 1))
 	f := table.Match("t", router.Options{Fresh: true})
 	require.False(t, f.Same("t"))
 	f.Discard()
-	join(table, "g", ss.member(0, "t"))
+	kept := ss.member(0, "t")
+	kept.Durable = true
+	join(table, "g", kept)
 	f = table.Match("t", router.Options{})
-	require.False(t, f.Same("t"), "the next message is another member's turn")
+	require.False(t, f.Same("t"), "the member is written with the message, and the next one is another's")
 	f.Discard()
+}
+
+// run is what each client gets of n messages that go as one run.
+func run(table *router.Table, n int) map[string][]*message.Message {
+	f := table.Match("t", router.Options{Strategy: "round_robin"})
+	f.First(&message.Message{Topic: "t", At: 1})
+	for i := range n - 1 {
+		f.Join(&message.Message{Topic: "t", At: int64(i + 2)})
+	}
+	out := map[string][]*message.Message{}
+	for i := range f.Len() {
+		_, m := f.At(i)
+		d := m.(*cast.Dispatch)
+		out[d.Sub.ClientID] = d.Messages
+	}
+	f.Done()
+	return out
+}
+
+func TestARunToAGroupIsDealtMessageByMessage(t *testing.T) {
+	table, ss := router.NewTable(0), newSessions(4)
+	subscribe(table, ss.sub(3, "t", 1))
+	join(table, "g", ss.member(0, "t"), ss.member(1, "t"), ss.member(2, "t"))
+	require.True(t, table.Match("t", router.Options{}).Same("t"))
+	for range 3 {
+		got := run(table, 30)
+		require.Len(t, got["c3"], 30, "who is not of the group gets all")
+		for _, member := range []string{"c0", "c1", "c2"} {
+			require.Len(t, got[member], 10)
+			require.IsIncreasing(t, []int64{got[member][0].At, got[member][4].At, got[member][9].At})
+		}
+	}
+}
+
+func TestWhatIsDealtCountsAsUnderWay(t *testing.T) {
+	table, ss := router.NewTable(0), newSessions(2)
+	narrow, wide := ss.member(0, "t"), ss.member(1, "t")
+	narrow.Share.Window.Store(2)
+	wide.Share.Window.Store(100)
+	join(table, "g", narrow, wide)
+	got := run(table, 20)
+	require.Len(t, got["c0"], 2, "as many as its window takes")
+	require.Len(t, got["c1"], 18)
+}
+
+func TestAFanoutThatGoesOnAfterACrashIsNotDealtAgain(t *testing.T) {
+	table, ss := router.NewTable(0), newSessions(2)
+	join(table, "g", ss.member(0, "t"), ss.member(1, "t"))
+	f := table.Match("t", router.Options{Strategy: "round_robin"}).First(&message.Message{Topic: "t"})
+	require.Equal(t, 1, f.Targets())
+	require.Equal(t, 1, f.Len())
+	first, _ := f.At(0)
+	require.Equal(t, 1, f.Len())
+	again, _ := f.At(0)
+	require.Same(t, first, again)
+	f.Done()
 }
 
 // TestAFreshFanoutIsMatchedAgainOnce: a crash between two pushes makes the effect

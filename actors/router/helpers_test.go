@@ -8,6 +8,7 @@ import (
 
 	"emqttd/actors/cast"
 	"emqttd/actors/router"
+	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
 	"emqttd/supervisor/cell"
 	"emqttd/supervisor/group"
@@ -81,7 +82,7 @@ func targets(f *router.Fanout) (out []target) {
 
 // match is who gets a message on a topic, in the order of sessions.
 func match(t *router.Table, name, from string) []target {
-	return targets(t.Match(name, router.Options{From: from, Strategy: "round_robin"}))
+	return targets(t.Match(name, router.Options{From: from, Strategy: "round_robin"}).First(&message.Message{Topic: name}))
 }
 
 // clients are the client ids of targets.

@@ -10,11 +10,12 @@ import (
 
 	"emqttd/actors/cast"
 	"emqttd/actors/router"
+	"emqttd/protocol/message"
 )
 
 // pick publishes once to the only group.
 func pick(t *testing.T, table *router.Table, strategy, name, from string) *cast.Subscription {
-	got := targets(table.Match(name, router.Options{Strategy: strategy, From: from}))
+	got := targets(table.Match(name, router.Options{Strategy: strategy, From: from}).First(&message.Message{Topic: name}))
 	require.Len(t, got, 1)
 	return got[0].sub
 }

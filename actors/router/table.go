@@ -175,6 +175,7 @@ type group struct {
 	name    string
 	ref     *cast.ShareRef
 	members []*cast.Subscription // immutable; a change makes a new group
+	durable bool                 // one of them outlives its connection
 	next    *atomic.Uint64       // round robin, kept over changes
 	sticky  *atomic.Pointer[cast.Member]
 }
@@ -206,6 +207,7 @@ func (t *Table) changeGroup(e *entry, r *cast.Route) {
 		g.members = append(g.members, r.New)
 		t.subs.Add(1)
 	}
+	g.durable = slices.ContainsFunc(g.members, func(s *cast.Subscription) bool { return s.Durable })
 	groups[i] = &g
 	if len(g.members) == 0 {
 		groups = slices.Delete(groups, i, i+1)
@@ -221,36 +223,51 @@ func (t *Table) changeGroup(e *entry, r *cast.Route) {
 // in its window, else a connected one, else any; among them by the strategy.
 // Members in not are passed over. Nil when there is none.
 func (g *group) choose(strategy, from, name string, not *cell.Cell) *cast.Subscription {
-	best, bestRank := (*cast.Subscription)(nil), -1
+	if i := g.pick(strategy, from, name, not, func(int) int64 { return 0 }); i >= 0 {
+		return g.members[i]
+	}
+	return nil
+}
+
+// pick is choose by the member's place, -1 when there is none; dealt is how many
+// messages a member has been given that its figures do not know of.
+func (g *group) pick(strategy, from, name string, not *cell.Cell, dealt func(member int) int64) int {
+	best, bestRank := -1, -1
 	n := len(g.members)
 	start := g.start(strategy, from, name, n)
-	for i := range n {
-		sub := g.members[(start+i)%n]
+	for k := range n {
+		i := (start + k) % n
+		sub := g.members[i]
 		if sub.Session == not || sub.Session.Ended() {
 			continue
 		}
-		rank := rankOf(sub.Share)
+		rank := rankOf(sub.Share, dealt(i))
 		if strategy == "sticky" && rank > 0 && g.sticky.Load() == sub.Share {
-			return sub
+			return i
 		}
 		if rank > bestRank {
-			best, bestRank = sub, rank
+			best, bestRank = i, rank
 		}
 		if rank == 2 && strategy != "sticky" {
 			break
 		}
 	}
-	if best != nil && strategy == "sticky" {
-		g.sticky.Store(best.Share)
+	if best >= 0 && strategy == "sticky" {
+		g.sticky.Store(g.members[best].Share)
 	}
 	return best
 }
 
-func rankOf(m *cast.Member) int {
+// alive reports whether there is a member besides not.
+func (g *group) alive(not *cell.Cell) bool {
+	return slices.ContainsFunc(g.members, func(s *cast.Subscription) bool { return s.Session != not && !s.Session.Ended() })
+}
+
+func rankOf(m *cast.Member, dealt int64) int {
 	switch {
 	case m.Online.Load() == 0:
 		return 0
-	case m.Busy.Load() >= m.Window.Load():
+	case m.Busy.Load()+dealt >= m.Window.Load():
 		return 1
 	}
 	return 2
