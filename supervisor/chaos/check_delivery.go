@@ -215,8 +215,8 @@ func (h *history) checkDebt(s *session, m *msg) {
 		if w.effective > m.first || w.leaving < m.answered || w.refused || w.granted == 0 || w.filter.NoLocal && m.client == s.client || !w.matches(m.topic) {
 			continue
 		}
-		if w.leaving != never && h.killedBetween(m.first, h.settle) {
-			continue // what waits for a filter that was unsubscribed may be dropped [v3.1.1 MQTT-3.10.4-3, v5 3.10.4]
+		if w.leaving != never {
+			continue // what waits for a filter that is unsubscribed may be dropped [v3.1.1 3.10.4, v5 3.10.4]
 		}
 		if !(m.answered < h.settle && s.connected(h.settle)) && !h.overtaken(s, m) {
 			continue

@@ -43,11 +43,14 @@ func (h *history) outlived(c *conn, f fate) fate {
 	if f.publish != yes {
 		return f
 	}
+	down := false // since the restart before, of which this is the end
 	for _, r := range h.restarts {
 		at := h.events[r].At
-		if r < c.opened || f.cause < r && at > f.by+h.slack {
+		if r < c.opened || !(down && h.events[r].Up) && f.cause < r && at > f.by+h.slack {
+			down = false
 			continue // before the connection, or when the will was out
 		}
+		down = true
 		f.by = max(f.by, at+max(int64(c.open.Will.Delay)*int64(time.Second), int64(RestartGrace)))
 		if n := c.next; n != nil && n.openedAt < f.by {
 			f.publish, f.from = maybe, 0

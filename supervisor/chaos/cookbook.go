@@ -89,7 +89,7 @@ var Cookbook = []Experiment{
 		Number: 11, Title: "a session dies between PUBREC and PUBCOMP",
 		Emqttd: "the awaiting_rel map died with the session: PUBREL was answered with PUBCOMP all the same, and the message was delivered to nobody; without any crash the same happened after 20 s",
 		Ours:   "the message is released once",
-		Faults: []string{"at=session/release/decide do=panic when=every:9 hits=6", "at=session/release/between do=goexit when=every:9 hits=6"}, Hits: 6, Plan: quick.with(talk),
+		Faults: []string{"at=session/releases/decide do=panic when=every:9 hits=6", "at=session/releases/between do=goexit when=every:9 hits=6"}, Hits: 6, Plan: quick.with(talk),
 	},
 	{
 		Number: 12, Title: "a session is stopped by an operator's mistake",

@@ -56,6 +56,7 @@ type Event struct {
 	HasExpiry bool              `json:"has_expiry,omitempty"` // Accepted, Disconnecting: Expiry counts
 	Will      *Will             `json:"will,omitempty"`       // Opened
 	Present   bool              `json:"present,omitempty"`    // Accepted
+	Up        bool              `json:"up,omitempty"`         // Restarted: it runs again
 	Code      packet.ReasonCode `json:"code,omitempty"`       // Refused, Answered, Disconnecting; Closed: of the server's DISCONNECT
 	By        Side              `json:"by,omitempty"`         // Closed
 

@@ -12,6 +12,7 @@ import (
 	"emqttd/listeners/tls"
 	"emqttd/listeners/ws"
 	"emqttd/supervisor/cell"
+	"emqttd/supervisor/chaos"
 	"emqttd/supervisor/group"
 )
 
@@ -76,6 +77,15 @@ type Conn struct {
 
 // Conn implements cast.Owned.
 func (c *Conn) Conn() *cast.Conn { return &c.base }
+
+// ChaosScope implements chaos.Scoped: what the protocol actor knows of the
+// client. It is called on the connection's loop.
+func (c *Conn) ChaosScope() chaos.Scope {
+	if s, ok := c.base.ProtocolMemory.(chaos.Scoped); ok {
+		return s.ChaosScope()
+	}
+	return chaos.Scope{Listener: c.base.Listener.Name}
+}
 
 // Crashed implements cell.Owner: crashes of a connection's actors count against
 // it alone.

@@ -112,7 +112,7 @@ func (s *fdListening) ready() {
 		default:
 			continue // ECONNABORTED and the like: that connection's own fault
 		}
-		s.ln.cell.Push(&Knock{Peer: addrOf(sa), take: func(ln *Listener, v Verdict) { s.take(fd, addrOf(sa), v) }})
+		s.ln.cell.Push(&Knock{Peer: addrOf(sa), at: s.ln, take: func(ln *Listener, v Verdict) { s.take(fd, addrOf(sa), v) }})
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"emqttd/listeners/tls"
 	"emqttd/listeners/ws"
 	"emqttd/supervisor/cell"
+	"emqttd/supervisor/chaos"
 	"emqttd/supervisor/mailbox"
 )
 
@@ -87,6 +88,7 @@ func (ln *Listener) serve(c *Conn, r *http.Request, body []byte) {
 type Knock struct {
 	mailbox.Link
 	Peer    netip.AddrPort
+	at      *Listener
 	verdict Verdict
 	take    func(*Listener, Verdict)
 }
@@ -101,7 +103,17 @@ const (
 )
 
 // With is the knock with a verdict.
-func (k *Knock) With(v Verdict) *Knock { return &Knock{Peer: k.Peer, verdict: v, take: k.take} }
+func (k *Knock) With(v Verdict) *Knock {
+	return &Knock{Peer: k.Peer, at: k.at, verdict: v, take: k.take}
+}
+
+// ChaosScope implements chaos.Scoped.
+func (k *Knock) ChaosScope() chaos.Scope {
+	if k.at == nil {
+		return chaos.Scope{}
+	}
+	return chaos.Scope{Listener: k.at.Base.Name}
+}
 
 // Accept implements cell.Acceptor for *Knock.
 func (ln *Listener) Accept(m cell.Message) {

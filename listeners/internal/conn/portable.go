@@ -223,7 +223,7 @@ func (s *netListening) accept() {
 			time.Sleep(10 * time.Millisecond) // out of descriptors, most likely
 			continue
 		}
-		s.ln.cell.Push(&Knock{Peer: peerOf(nc.RemoteAddr()), take: func(ln *Listener, v Verdict) {
+		s.ln.cell.Push(&Knock{Peer: peerOf(nc.RemoteAddr()), at: s.ln, take: func(ln *Listener, v Verdict) {
 			if v == TurnAway {
 				_ = nc.Close()
 				return

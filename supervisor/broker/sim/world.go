@@ -291,7 +291,7 @@ func (w *world) disaster() {
 func (w *world) restart() {
 	w.killsDone++
 	w.mark('k', w.killsDone, nil)
-	w.restarted()
+	w.restarted(false)
 	w.engine.gone = true
 	w.broker.Abandon()
 	w.disk.crash()
@@ -302,15 +302,15 @@ func (w *world) restart() {
 		l.dead, l.shut, l.up, l.blocked = true, true, nil, false
 	}
 	w.now += w.rng.Int64N(int64(8 * time.Second))
-	w.restarted()
+	w.restarted(true)
 	if err := w.boot(); err != nil {
 		panic(err.Error())
 	}
 }
 
-func (w *world) restarted() {
+func (w *world) restarted(up bool) {
 	if w.note != nil {
-		w.note(chaos.Event{Kind: chaos.Restarted})
+		w.note(chaos.Event{Kind: chaos.Restarted, Up: up})
 	}
 }
 
