@@ -35,6 +35,9 @@ type Attach struct {
 	mailbox.Link
 	Start *StartSession
 	Epoch uint64
+	// Ends is the number of the session that a clean start has ended, if the store
+	// may have it: its record goes before CONNACK says that it is gone.
+	Ends uint64
 }
 
 // SessionStarted answers StartSession, session (or sm, for a refusal) ->

@@ -30,3 +30,15 @@ func TestWhatWasPerhapsSentBeforeAKillCarriesDup(t *testing.T) {
 		require.Equal(t, want, slices.Sorted(slices.Values(e.sent())))
 	}
 }
+
+// A kill between the answer of a clean start and the end of what it replaced
+// would give the old session back.
+func TestConnackOfACleanStartWaitsForTheEndOfTheOldRecord(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	d.open(nil) // a first connection, so that there is a session to attach to
+	d.engine.hold = true
+	e, _ := d.knockWith(nil, 7)
+	require.Empty(t, e.answered())
+	d.sync()
+	require.Equal(t, []string{"started present false"}, e.answered())
+}

@@ -107,6 +107,12 @@ func (d *desk) attach(change func(*cast.StartSession)) *end {
 // knock asks for the session; the answer is nil while it waits.
 func (d *desk) knock(change func(*cast.StartSession)) (*end, *cast.SessionStarted) {
 	d.t.Helper()
+	return d.knockWith(change, 0)
+}
+
+// knockWith is knock in the place of the session with number ends, if not 0.
+func (d *desk) knockWith(change func(*cast.StartSession), ends uint64) (*end, *cast.SessionStarted) {
+	d.t.Helper()
 	d.epoch++
 	e := &end{Conn: casttest.New(d.t), epoch: d.epoch}
 	d.w.ProbeAt(&e.Loop, "loop", nil)
@@ -116,7 +122,7 @@ func (d *desk) knock(change func(*cast.StartSession)) (*end, *cast.SessionStarte
 	if change != nil {
 		change(start)
 	}
-	d.tell(&cast.Attach{Start: start, Epoch: e.epoch})
+	d.tell(&cast.Attach{Start: start, Epoch: e.epoch, Ends: ends})
 	for _, m := range e.protocol.Take() {
 		if started, ok := m.(*cast.SessionStarted); ok {
 			return e, started

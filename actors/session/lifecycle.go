@@ -34,8 +34,11 @@ func (st *stage) attach(msg *cast.Attach) {
 		dead = nil // [v5 3.1.4-3, MQTT-3.1.3-9]: a delay that is not over dies with the new connection
 	}
 	var ops []store.Op // one commit: old and new exist never both, never neither
+	if msg.Ends != 0 {
+		ops = append(ops, store.Op{Kind: store.EndSession, Session: msg.Ends})
+	}
 	if !present {
-		ops = st.reset()
+		ops = append(ops, st.reset()...)
 	}
 	if s.ready {
 		st.x.Count(&st.member.Online, -1) // until the new connection is ready

@@ -41,7 +41,9 @@ type Memory struct {
 // owner is the session of a client id and the epoch of its newest connection.
 type owner struct {
 	session *cell.Cell
+	number  uint64
 	epoch   uint64
+	kept    bool // the store may have a record of it
 }
 
 // NewMemory makes the memory of a worker. The counters are shared by the pool:
@@ -54,11 +56,11 @@ func NewMemory(env *cast.Env, pub *session.Publisher, sessions *cell.Kind, epoch
 // Load takes a restored session in, before the worker runs. Of two with one
 // client id, of which a clean start was about to end the older when the broker
 // ended, the one that was loaded first ends now.
-func (m *Memory) Load(clientID string, s *cell.Cell, epoch uint64) {
+func (m *Memory) Load(clientID string, s *cell.Cell, number, epoch uint64) {
 	if old, had := m.table.Loaded(clientID); had {
 		old.session.Push(&cast.Destroy{Reason: metrics.CloseNormal})
 	}
-	m.table.Load(clientID, owner{session: s, epoch: epoch})
+	m.table.Load(clientID, owner{session: s, number: number, epoch: epoch, kept: true})
 }
 
 // Len is the number of sessions of the worker.
@@ -125,10 +127,13 @@ func (m *manager) Receive(ctx *cell.Context) {
 // {CleanSess, ClientId, ClientPid}}.
 func (m *manager) start(ctx *cell.Context, msg *cast.StartSession) {
 	o, had := m.table.Get(ctx, msg.ClientID)
-	epoch := m.epochs.Add(1)
+	epoch, ends := m.epochs.Add(1), uint64(0)
 	if had && msg.CleanStart {
 		ctx.Cast(o.session, &cast.Destroy{Reason: metrics.CloseTakeover})
 		had = false
+		if o.kept {
+			ends = o.number
+		}
 	} else if !had && m.env.Metrics.Sessions.Load() >= int64(m.env.Limits().MaxSessions) {
 		ctx.Cast(&msg.Conn.Protocol, &cast.SessionStarted{Code: packet.QuotaExceeded})
 		return
@@ -136,14 +141,14 @@ func (m *manager) start(ctx *cell.Context, msg *cast.StartSession) {
 	if !had {
 		number := m.numbers.Add(1)
 		s := session.New(m.sessions, m.pub, msg.ClientID, number, msg.Conn)
-		o = owner{session: s.Cell()}
+		o = owner{session: s.Cell(), number: number}
 		ctx.Submit(m.env.Directory, &cast.SessionOpened{ClientID: msg.ClientID, Number: number, CreatedAt: ctx.Now(), Session: o.session})
 		ctx.Cast(m.env.SessionSup[msg.Conn.LoopIndex], supervisor.Start(o.session))
 		ctx.Count(&m.env.Metrics.Sessions, 1)
 	}
-	o.epoch = epoch
+	o.epoch, o.kept = epoch, o.kept || msg.Expiry > 0 || msg.Will != nil
 	m.table.Put(ctx, msg.ClientID, o)
-	ctx.Cast(o.session, &cast.Attach{Start: msg, Epoch: epoch})
+	ctx.Cast(o.session, &cast.Attach{Start: msg, Epoch: epoch, Ends: ends})
 }
 
 // expired ends a session whose time is over, unless a connection has taken it

@@ -35,6 +35,7 @@ type sessions struct {
 	got    []string
 	newest map[string]*cell.Cell // by name
 	epoch  bool                  // tell epochs
+	ends   uint64                // of the newest attach
 }
 
 // Receive implements cell.Stage.
@@ -49,19 +50,25 @@ func (s *sessions) Receive(ctx *cell.Context) {
 	case *cast.Destroy:
 		line = fmt.Sprintf("destroy for %s", m.Reason)
 	}
-	ctx.Submit(s, &note{from: ctx.Self(), line: ctx.Self().Name() + " " + line})
+	n := &note{from: ctx.Self(), line: ctx.Self().Name() + " " + line}
+	if m, ok := ctx.Message().(*cast.Attach); ok {
+		n.ends = m.Ends
+	}
+	ctx.Submit(s, n)
 }
 
 type note struct {
 	mailbox.Link
 	from *cell.Cell
 	line string
+	ends uint64
 }
 
 // Accept implements cell.Acceptor.
 func (s *sessions) Accept(m cell.Message) {
 	n := m.(*note)
 	s.got = append(s.got, n.line)
+	s.ends = n.ends
 	s.newest[n.from.Name()] = n.from
 }
 
@@ -99,6 +106,18 @@ func TestEachConnectionOfAClientIDGetsAHigherEpoch(t *testing.T) {
 	d.start(t, "a", false)
 	require.Equal(t, []string{"session/a attach epoch 1", "session/b attach epoch 2", "session/a attach epoch 3"}, d.sessions.take())
 	require.EqualValues(t, 2, d.env.Metrics.Sessions.Load())
+}
+
+func TestACleanStartNamesTheSessionWhoseRecordItEnds(t *testing.T) {
+	for expiry, ends := range map[uint32]uint64{0: 0, 60: 1} {
+		d := newDesk(stagetest.New(t))
+		c := casttest.New(t)
+		d.w.ProbeAt(&c.Loop, "loop", nil)
+		d.w.ProbeAt(&c.Protocol, "protocol", nil)
+		d.w.Tell(d.sm, &cast.StartSession{Conn: &c.Conn, ClientID: "a", Expiry: expiry})
+		d.start(t, "a", true)
+		require.Equal(t, ends, d.sessions.ends, "expiry %d", expiry)
+	}
 }
 
 // TestACleanStartGetsASessionOfItsOwn [v3.1.1 MQTT-3.1.2-6, v5 MQTT-3.1.2-4].

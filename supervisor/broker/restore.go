@@ -27,7 +27,7 @@ func (b *Broker) restore() error {
 	err = b.engine.Sessions(func(in store.Stored) bool {
 		l := b.loops[n%len(b.loops)]
 		s := session.Restore(b.kinds.session, b.pub, in, l.Group(), now, b.cfg.Session.WillRestartGrace)
-		b.sms[0].Load(in.Record.ClientID, s.Cell(), in.Record.Epoch)
+		b.sms[0].Load(in.Record.ClientID, s.Cell(), in.Session, in.Record.Epoch)
 		b.directory.Accept(&cast.SessionOpened{ClientID: in.Record.ClientID, Number: in.Session, CreatedAt: now, Session: s.Cell()})
 		b.env.SessionSup[l.Index()].Push(supervisor.Start(s.Cell()))
 		b.env.Metrics.Sessions.Add(1)
