@@ -121,6 +121,10 @@ func (c *Cell) Group() *group.Group { return c.group.Load() }
 // supervisors and administration; everybody else sends to the cell.
 func (c *Cell) PID() *actor.PID { return c.pid.Load() }
 
+// Waits reports whether there is something that the cell has not done: in its
+// mailbox, or left behind by an incarnation. It is exact on the cell's own group.
+func (c *Cell) Waits() bool { return !c.queue.Empty() || c.outbox.effects != nil }
+
 // Pending is the length of the mailbox.
 func (c *Cell) Pending() int { return c.queue.Len() }
 

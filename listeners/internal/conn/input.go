@@ -130,7 +130,7 @@ func (c *Conn) mqtt(b []byte) {
 	}
 	if c.ws == nil {
 		c.base.Loop.Push(cast.NewData(b))
-		l.drain()
+		c.use()
 		return
 	}
 	if c.parting != nil {
@@ -148,7 +148,23 @@ func (c *Conn) mqtt(b []byte) {
 	} else if len(ctl) > 0 { // pongs
 		c.wire(ctl)
 	}
+	c.use()
+}
+
+// use lets the actors use up what was read. Those that cannot run, because their
+// supervisor has to be started or restarted by another thread, keep the buffers
+// that their messages are in, and the loop takes new ones.
+func (c *Conn) use() {
+	l := c.loop
 	l.drain()
+	if c.waits() {
+		l.read, l.plain, l.chunk = make([]byte, len(l.read)), nil, nil
+	}
+}
+
+// waits reports whether an actor has not done what it was sent.
+func (c *Conn) waits() bool {
+	return c.base.Loop.Waits() || c.base.Client.Waits() || c.base.Protocol.Waits()
 }
 
 // parting is the end of the WebSocket: it waits until what came before it is

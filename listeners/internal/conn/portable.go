@@ -59,6 +59,7 @@ type netSocket struct {
 	out  []byte
 	done bool
 	eof  bool
+	kept bool // an actor that could not run has the reader's buffer; the loop sets it before the reader goes on
 }
 
 // addNet makes nc the socket of c and starts its goroutines.
@@ -91,6 +92,9 @@ func (s *netSocket) reader() {
 		if err != nil {
 			return
 		}
+		if s.kept {
+			s.kept, buf = false, make([]byte, 32<<10)
+		}
 	}
 }
 
@@ -103,6 +107,7 @@ func (s *netSocket) arrived(b []byte) {
 		c.input(b)
 		s.loop.drain()
 	}
+	s.kept = s.kept || s.c.waits()
 }
 
 // ended runs on the loop.
