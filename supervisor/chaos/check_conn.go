@@ -118,7 +118,7 @@ func (c *conn) expected(h *history) (truth, string) {
 	if p.leaving < c.opened {
 		// The broker may have seen the end of the connection before the DISCONNECT
 		// that changes the expiry, unless it closed behind it.
-		if p.leave.HasExpiry && p.leave.Expiry != e && !(p.closed < c.opened && p.close.By == ByServer && !h.killedBetween(p.leaving, p.closed)) {
+		if p.leave.HasExpiry && p.leave.Expiry != e && !(p.closed < c.opened && p.close.By == ByServer && !h.killedBetween(p.opened, p.closed)) {
 			return maybe, ""
 		}
 		if p.leave.HasExpiry {

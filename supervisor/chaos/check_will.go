@@ -123,7 +123,7 @@ func (h *history) fateOf(c *conn) fate {
 		cause, at = min(cause, next.opened), min(at, next.openedAt)
 	}
 	if c.leaving != never && c.leave.Code == 0 {
-		if taken || h.kickedBefore(c, c.leaving) || c.close.By == ByClient || h.killedBetween(c.leaving, c.closed) {
+		if taken || h.kickedBefore(c, c.leaving) || c.close.By == ByClient || h.killedBetween(c.opened, c.closed) {
 			return fate{cause: min(cause, c.leaving)} // the DISCONNECT may not have been read
 		}
 		return fate{publish: no, why: "it said goodbye"}

@@ -52,12 +52,13 @@ func (r *Result) Write(w io.Writer) error {
 	return err
 }
 
+// replay is the command that runs a seed again.
 func replay(seed uint64, events int) string {
-	s := fmt.Sprintf("emqttd_ctl sim --seed %d", seed)
+	s := fmt.Sprintf("EMQTTD_SIM_FROM=%d EMQTTD_SIM_SEEDS=1", seed)
 	if events != 0 && events != DefaultEvents {
-		s += fmt.Sprintf(" --events %d", events)
+		s += fmt.Sprintf(" EMQTTD_SIM_EVENTS=%d", events)
 	}
-	return s
+	return s + " go test -run TestSim ./supervisor/broker/sim"
 }
 
 // Run simulates one broker and its clients. Faults are injected through the one

@@ -14,13 +14,13 @@ import (
 	"emqttd/supervisor/broker/sim"
 )
 
-// TestSim runs seeds: EMQTTD_SIM_SEEDS of them, from EMQTTD_SIM_FROM on; without
-// these a few.
+// TestSim runs seeds: EMQTTD_SIM_SEEDS of them, from EMQTTD_SIM_FROM on, each with
+// EMQTTD_SIM_EVENTS steps; without these a few short ones.
 func TestSim(t *testing.T) {
 	from, seeds := number(t, "EMQTTD_SIM_FROM", 1), number(t, "EMQTTD_SIM_SEEDS", 20)
 	acts, hits, kills := 0, 0, 0
 	for seed := from; seed < from+seeds; seed++ {
-		r := sim.Run(sim.Options{Seed: seed})
+		r := sim.Run(sim.Options{Seed: seed, Events: int(number(t, "EMQTTD_SIM_EVENTS", 0))})
 		if !r.Pass() {
 			var out strings.Builder
 			require.NoError(t, r.Write(&out))
@@ -29,8 +29,10 @@ func TestSim(t *testing.T) {
 		acts, hits, kills = acts+r.Acts, hits+r.Hits, kills+r.Kills
 	}
 	t.Logf("seeds %d to %d: %d acts, %d crashes, %d kills of the broker", from, from+seeds-1, acts, hits, kills)
-	require.Positive(t, hits)
-	require.Positive(t, kills)
+	if seeds >= 20 {
+		require.Positive(t, hits)
+		require.Positive(t, kills)
+	}
 }
 
 func number(t *testing.T, name string, otherwise uint64) uint64 {
@@ -74,6 +76,6 @@ func TestAFailureSaysHowToReplayIt(t *testing.T) {
 	r.Seed = 7
 	var out strings.Builder
 	require.NoError(t, r.Write(&out))
-	require.Contains(t, out.String(), "replay: emqttd_ctl sim --seed 7 --events 400\n")
+	require.Contains(t, out.String(), "replay: EMQTTD_SIM_FROM=7 EMQTTD_SIM_SEEDS=1 EMQTTD_SIM_EVENTS=400 go test -run TestSim ./supervisor/broker/sim\n")
 	require.False(t, r.Pass())
 }
