@@ -84,3 +84,21 @@ func (s *Supervisor) Down() []string {
 	}
 	return down
 }
+
+// Services calls yield for the cells of s and of the services below it, until it
+// returns false; not for connections and sessions.
+func (s *Supervisor) Services(yield func(*cell.Cell) bool) bool {
+	if !yield(s.cell) {
+		return false
+	}
+	for _, c := range s.children { // immutable
+		if c.Supervisor != nil {
+			if !c.Supervisor.Services(yield) {
+				return false
+			}
+		} else if !yield(c.Cell) {
+			return false
+		}
+	}
+	return true
+}

@@ -42,6 +42,8 @@ func (st *stage) poison(p *cell.Poison) {
 	switch m := p.Message.(type) {
 	case *cast.Releases:
 		st.poisonedPart(m)
+	case *change:
+		st.x.Submit(teller(m.done), &changed{})
 	case *cast.Attach:
 		st.x.Cast(&m.Start.Conn.Protocol, &cast.SessionStarted{Code: packet.ImplementationSpecificError})
 	default:

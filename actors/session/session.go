@@ -229,6 +229,8 @@ func (st *stage) Receive(ctx *cell.Context) {
 		st.subscribe(msg)
 	case *cast.Unsubscribe:
 		st.unsubscribe(msg)
+	case *change:
+		st.change(msg)
 	case *cast.Routed:
 		st.routed(msg)
 	case *cast.Matched:

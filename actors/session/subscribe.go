@@ -21,6 +21,9 @@ type pendingSubscribe struct {
 	epoch   uint64
 	answer  packet.Packet
 	lookups []lookup
+
+	tell  func([]packet.ReasonCode) // of an operator's change, who gets codes in the client's stead
+	codes []packet.ReasonCode
 }
 
 // lookup is a filter whose retained messages are owed to the client.
@@ -241,11 +244,20 @@ func (st *stage) part(token uint64) {
 }
 
 func (st *stage) finishSubscribe(p *pendingSubscribe) {
+	if p.tell != nil {
+		st.told(p)
+		return
+	}
 	if p.epoch != st.s.epoch || st.s.conn == nil {
 		return
 	}
 	st.tell(p.answer)
-	for _, l := range p.lookups {
+	st.owe(p.lookups)
+}
+
+// owe notes that the retained messages of filters are owed to the client.
+func (st *stage) owe(lookups []lookup) {
+	for _, l := range lookups {
 		l.max = l.sub.Start.Load()
 		st.lookups.Push(st.x, l)
 	}

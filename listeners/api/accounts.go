@@ -208,7 +208,7 @@ func (a *Accounts) save() error {
 	slices.SortFunc(out.Keys, func(x, y storedKey) int { return cmp.Compare(x.ID, y.ID) })
 	text, err := json.MarshalIndent(out, "", "  ")
 	if err == nil {
-		err = writeFile(a.path, append(text, '\n'))
+		err = WriteFile(a.path, append(text, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("accounts: %w", err)

@@ -27,4 +27,26 @@ type Broker interface {
 	RetainedMessage(ctx context.Context, topic string) (*RetainedMessage, error)
 	RetainedTree(ctx context.Context, q Query) (Page[Branch], error)
 	ActorKinds() []ActorKind
+	// Actors is the supervision tree, with at most max children of each
+	// supervisor of connections or sessions.
+	Actors(max int) Actor
+
+	// Kick ends a client's connection; EndSession its session, too.
+	Kick(ctx context.Context, clientID string) error
+	EndSession(ctx context.Context, clientID string) error
+	// Subscribe and Unsubscribe change a session on behalf of its client. They
+	// return when that is effective, and durable if the session is.
+	Subscribe(ctx context.Context, clientID string, s NewSubscription) (*Subscription, error)
+	Unsubscribe(ctx context.Context, clientID, filter string) error
+	// Publish returns when the broker has taken the message, as far as its QoS says.
+	Publish(ctx context.Context, m NewMessage) (Published, error)
+	// ForgetRetained deletes the retained messages of a filter and says how many.
+	ForgetRetained(ctx context.Context, filter string) (int, error)
+	Bans(q Query) (Page[Ban], error)
+	// AddBan bans, and returns how many connections that ended.
+	AddBan(b Ban) (Ban, int, error)
+	DeleteBan(kind, value string) error
+	// StopActor and CrashActor do so on purpose, where chaos.enabled allows it.
+	StopActor(name string) error
+	CrashActor(name string) error
 }

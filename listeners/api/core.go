@@ -2,7 +2,11 @@
 
 package api
 
-import "context"
+import (
+	"context"
+	"net/http"
+	"strconv"
+)
 
 // core are the routes that show what a Broker knows.
 func (s *Server) core() []Route {
@@ -26,6 +30,14 @@ func (s *Server) core() []Route {
 		get("/retained", list(retainedList, b.Retained)),
 		get("/retained/message", s.retainedMessage),
 		get("/retained/tree", list(treeList, b.RetainedTree)),
+		get("/bans", func(c *Call) (any, error) {
+			q, err := c.Query(banList)
+			if err != nil {
+				return nil, err
+			}
+			return b.Bans(q)
+		}),
+		get("/actors", s.actors),
 		get("/actors/kinds", func(*Call) (any, error) { return b.ActorKinds(), nil }),
 	}
 }
@@ -39,6 +51,7 @@ var (
 	subscriptionList = List{Sorts: []string{"filter", "client_id", "qos"}, Filters: []string{"client_id", "filter", "topic", "share_group", "qos"}}
 	routeList        = List{Sorts: []string{"filter", "subscribers"}, Filters: []string{"filter", "topic"}}
 	topicList        = List{Sorts: []string{"topic", "subscribers"}, Filters: []string{"topic"}}
+	banList          = List{Sorts: []string{"value", "at", "until"}, Filters: []string{"kind", "by"}}
 	treeList         = List{Sorts: []string{"level"}, Filters: []string{"prefix"}}
 	retainedList     = List{Sorts: []string{"topic", "published_at", "payload_bytes"}, Filters: []string{"filter", "from", "qos"}}
 )
@@ -60,4 +73,20 @@ func (s *Server) retainedMessage(c *Call) (any, error) {
 		return nil, err
 	}
 	return s.opts.Broker.RetainedMessage(c.Context(), topic)
+}
+
+// maxActors is how many children a supervisor of connections or sessions shows
+// without ?max.
+const maxActors = 100
+
+func (s *Server) actors(c *Call) (any, error) {
+	most := min(maxActors, s.opts.MaxPage)
+	if text := c.Param("max"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 || n > s.opts.MaxPage {
+			return nil, Fail(http.StatusBadRequest, "?max is to be a number up to %d", s.opts.MaxPage)
+		}
+		most = n
+	}
+	return s.opts.Broker.Actors(most), nil
 }

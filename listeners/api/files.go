@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 )
 
-// writeFile replaces the file at path by one with text that only its owner can
+// WriteFile replaces the file at path by one with text that only its owner can
 // read: a crash leaves the old one or the new one, and no other user ever has it.
-func writeFile(path string, text []byte) error {
+func WriteFile(path string, text []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err
@@ -38,5 +38,5 @@ func writeFile(path string, text []byte) error {
 // the broker, as with its data.
 func WriteToken(path string) (string, error) {
 	token := random(32)
-	return token, writeFile(path, []byte(token+"\n"))
+	return token, WriteFile(path, []byte(token+"\n"))
 }

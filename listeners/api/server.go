@@ -98,7 +98,7 @@ type Server struct {
 // New makes a server that does not listen yet.
 func New(o Options) (*Server, error) {
 	s := &Server{opts: o, gate: newGatekeeper(&o), origins: http.NewCrossOriginProtection(), hub: newHub(o.StreamBuffer)}
-	s.routes = append(s.core(), s.own()...)
+	s.routes = append(append(s.core(), s.changes()...), s.own()...)
 	documents := [][]byte{document}
 	for _, e := range o.Extra {
 		s.routes = append(s.routes, e.Routes...)

@@ -227,17 +227,29 @@ type Branch struct {
 
 // Actor is one actor, or a supervisor with its children.
 type Actor struct {
-	Name       string     `json:"name"`
-	Kind       string     `json:"kind"`
-	Module     string     `json:"module"` // of emqttd
-	State      string     `json:"state"`
-	Mailbox    int        `json:"mailbox"`
-	Restarts   int64      `json:"restarts"`
-	LastReason string     `json:"last_reason,omitempty"`
-	LastAt     *time.Time `json:"last_restart_at,omitempty"`
-	Strategy   string     `json:"strategy,omitempty"`
-	Children   int        `json:"children"`
-	Supervisor bool       `json:"supervisor"`
+	Name        string     `json:"name"`
+	Kind        string     `json:"kind"`
+	Module      string     `json:"module"`  // of emqttd
+	State       string     `json:"state"`   // "up", "waiting", "restarting", "failing" or "ended"
+	Mailbox     int        `json:"mailbox"` // messages that wait
+	Restarts    int        `json:"restarts"`
+	LastReason  string     `json:"last_reason,omitempty"`  // of the last crash
+	LastMessage string     `json:"last_message,omitempty"` // the type of the message that crashed it
+	LastStack   string     `json:"last_stack,omitempty"`
+	LastAt      *time.Time `json:"last_crash_at,omitempty"`
+	Poison      bool       `json:"last_poison,omitempty"` // the last crash was the second at one message
+	Supervisor  bool       `json:"supervisor"`
+	Strategy    string     `json:"strategy,omitempty"` // of a supervisor
+	MaxRestarts int        `json:"max_restarts,omitempty"`
+	Within      float64    `json:"within_seconds,omitempty"` // that max_restarts are allowed in
+	Used        int        `json:"used_restarts,omitempty"`  // of them
+	Children    []Actor    `json:"children,omitempty"`
+	More        int        `json:"more_children,omitempty"` // that are not listed
+}
+
+// ActorName names an actor.
+type ActorName struct {
+	Name string `json:"name"`
 }
 
 // ActorKind counts the actors of one kind.
@@ -310,10 +322,59 @@ type ConfigKey struct {
 
 // Ban keeps somebody out.
 type Ban struct {
-	Kind   string     `json:"kind"` // client, user or address
-	Value  string     `json:"value"`
+	Kind   string     `json:"kind"`            // client, user or address
+	Value  string     `json:"value"`           // of an address: one, or a network such as 10.0.0.0/8
 	Until  *time.Time `json:"until,omitempty"` // missing: until it is removed
 	At     time.Time  `json:"at"`
-	By     string     `json:"by,omitempty"`
+	By     string     `json:"by,omitempty"` // "configuration": is there again after a restart
 	Reason string     `json:"reason,omitempty"`
+}
+
+// NewBan is the body that bans.
+type NewBan struct {
+	Kind   string     `json:"kind"` // client, user or address
+	Value  string     `json:"value"`
+	Until  *time.Time `json:"until,omitempty"`
+	Reason string     `json:"reason,omitempty"`
+}
+
+// MadeBan is a ban and what it did at once.
+type MadeBan struct {
+	Ban
+	Kicked int `json:"kicked"` // connections that it ended
+}
+
+// NewSubscription is the body that subscribes a client.
+type NewSubscription struct {
+	Filter            string `json:"filter"`
+	QoS               int    `json:"qos,omitempty"`
+	NoLocal           bool   `json:"no_local,omitempty"`
+	RetainAsPublished bool   `json:"retain_as_published,omitempty"`
+	RetainHandling    int    `json:"retain_handling,omitempty"` // 0 sends retained messages, 1 if it is new, 2 does not
+}
+
+// NewMessage is the body that publishes. The payload is given as text or in
+// base64, or left out for an empty one.
+type NewMessage struct {
+	Topic           string         `json:"topic"`
+	Text            string         `json:"payload,omitempty"`
+	Payload         []byte         `json:"payload_base64,omitempty"`
+	QoS             int            `json:"qos,omitempty"`
+	Retain          bool           `json:"retain,omitempty"`
+	Expiry          uint32         `json:"expiry_seconds,omitempty"` // 0: none
+	ContentType     string         `json:"content_type,omitempty"`
+	ResponseTopic   string         `json:"response_topic,omitempty"`
+	CorrelationData []byte         `json:"correlation_data_base64,omitempty"`
+	UserProperties  []UserProperty `json:"user_properties,omitempty"`
+}
+
+// Published is what the broker said of a message.
+type Published struct {
+	Code   int    `json:"reason_code"` // 0, or 16: nobody subscribes
+	Reason string `json:"reason"`
+}
+
+// Deleted counts.
+type Deleted struct {
+	Deleted int `json:"deleted"`
 }

@@ -74,6 +74,7 @@ type Broker struct {
 	lab       *crashlab.Lab
 	origins   atomic.Pointer[config.Origins]
 	sampler   sampler
+	banFile   sync.Mutex // of those who write it
 
 	mu     sync.Mutex
 	closed bool
@@ -180,6 +181,9 @@ func (b *Broker) build() error {
 		return err
 	}
 	b.env.Trace = trace.New(traceBounds(cfg, b.dataFile("trace")), b.pool.Try)
+	if err := b.loadBans(); err != nil {
+		return err
+	}
 	b.services()
 	if err := b.restore(); err != nil {
 		return err

@@ -98,6 +98,9 @@ func (b *Broker) dashboardOptions(d *config.Dashboard) (o api.Options, err error
 	return o, nil
 }
 
+// API is the HTTP origin of the dashboard, nil while there is none.
+func (b *Broker) API() *api.Server { return b.api.Load() }
+
 // plain is what a map of secrets hides.
 func plain(m map[string]config.Secret) map[string]string {
 	out := make(map[string]string, len(m))

@@ -48,18 +48,33 @@ func (b *Broker) Dial(context.Context) (net.Conn, error) {
 // Publish publishes m from inside the process and waits until the broker has
 // taken it, as far as its QoS says.
 func (b *Broker) Publish(ctx context.Context, m *client.Message) error {
+	_, err := b.publish(ctx, m)
+	return err
+}
+
+func (b *Broker) publish(ctx context.Context, m *client.Message) (client.Result, error) {
+	c, err := b.local5(ctx)
+	if err != nil {
+		return client.Result{}, err
+	}
+	r, err := c.Publish(ctx, m)
+	if err != nil {
+		_ = c.Close()
+		return r, err
+	}
+	return r, c.Disconnect(ctx, nil)
+}
+
+// local5 is an MQTT 5 client of the process, connected.
+func (b *Broker) local5(ctx context.Context) (*client.Client, error) {
 	c, err := client.NewClient(client.Config{Dial: b.Dial, Connect: packet.Connect{Version: packet.V5, CleanStart: true}})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := c.Connect(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	if _, err := c.Publish(ctx, m); err != nil {
-		_ = c.Close()
-		return err
-	}
-	return c.Disconnect(ctx, nil)
+	return c, nil
 }
 
 // Subscribe calls handler, in order and on one goroutine, for every message that

@@ -119,7 +119,7 @@ func (g *gates) ruleFile(c config.ACL) (acl.Authorizer, error) {
 func (g *gates) readBans() error {
 	now := time.Now()
 	for _, e := range g.cfg.Ban.Entries {
-		b := access.Ban{Until: e.Until, At: now, By: "configuration", Reason: e.Reason}
+		b := access.Ban{Until: e.Until, At: now, By: fromConfiguration, Reason: e.Reason}
 		switch {
 		case e.ClientID != "":
 			b.Kind, b.Value = access.BanClient, e.ClientID

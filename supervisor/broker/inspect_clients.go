@@ -161,9 +161,8 @@ func (b inspector) Client(ctx context.Context, id string) (*api.ClientDetail, er
 		return nil, err
 	}
 	actors := []*cell.Cell{&c.Conn.Loop, &c.Conn.Client, &c.Conn.Protocol, c.Session}
-	err = onGroups(ctx, actors, func(i int) { d.Actors = append(d.Actors, actorOf(actors[i])) })
-	if err != nil {
-		return nil, err
+	for _, a := range actors {
+		d.Actors = append(d.Actors, actorOf(a.Info()))
 	}
 	return d, onGroups(ctx, actors[3:], func(int) { b.inside(c.Session, d) })
 }
@@ -182,21 +181,6 @@ func (b inspector) inside(s *cell.Cell, d *api.ClientDetail) {
 		d.Inflight = append(d.Inflight, api.Flight{PacketID: int(f.ID), Topic: f.Message.Topic, QoS: int(f.QoS), Bytes: len(f.Message.Payload),
 			Released: f.Released, At: *at(max(1, f.Message.At))})
 	}
-}
-
-// actorOf runs on the actor's group.
-func actorOf(c *cell.Cell) api.Actor {
-	a := api.Actor{Name: c.Name(), Kind: c.Kind().Name, Module: c.Kind().Module, State: "running", Mailbox: c.Pending()}
-	switch {
-	case c.Ended():
-		a.State = "ended"
-	case c.PID() == nil:
-		a.State = "stopped"
-	}
-	if crash := c.LastCrash(); crash != nil {
-		a.LastReason = fmt.Sprint(crash.Reason)
-	}
-	return a
 }
 
 // Sessions implements api.Broker.

@@ -22,6 +22,10 @@ type shell struct{}
 func (shell) Receive(pa actor.Context) {
 	if c, ok := pa.Message().(*Cell); ok {
 		x := contextOf(c.group.Load())
+		if _, ok := x.msg.(*Bomb); ok {
+			x.explode()
+			return
+		}
 		x.pa = pa
 		c.stage.Receive(x)
 		x.pa = nil

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"emqttd/actors/store"
+	"emqttd/protocol/packet"
+	"emqttd/supervisor/cell"
+	"emqttd/supervisor/mailbox"
+)
+
+// change subscribes or unsubscribes a session on behalf of its client: emqttd's
+// subscriptions add and del, which the client is not told of. operator -> session.
+type change struct {
+	mailbox.Link
+	add    []packet.Subscription
+	remove []string
+	done   func([]packet.ReasonCode)
+}
+
+// Release implements cell.Releaser: a change that was not taken up has no answer.
+func (c *change) Release() { c.done(nil) }
+
+// Subscribe adds subscriptions to the session whose cell is c, connected or not.
+// done is called once, on the session's group, with a code for each when they are
+// effective, and durable if the session is; nil says that the session has ended.
+// It must not wait.
+func Subscribe(c *cell.Cell, done func([]packet.ReasonCode), subs ...packet.Subscription) {
+	c.Push(&change{add: subs, done: done})
+}
+
+// Unsubscribe removes subscriptions, as Subscribe adds them.
+func Unsubscribe(c *cell.Cell, done func([]packet.ReasonCode), filters ...string) {
+	c.Push(&change{remove: filters, done: done})
+}
+
+// changed tells the operator; it is an effect, so that what is told has happened.
+type changed struct {
+	mailbox.Link
+	codes []packet.ReasonCode
+}
+
+// teller is a done function as an acceptor.
+type teller func([]packet.ReasonCode)
+
+// Accept implements cell.Acceptor.
+func (t teller) Accept(m cell.Message) { t(m.(*changed).codes) }
+
+func (st *stage) change(msg *change) {
+	st.x.Keep()
+	if st.s.destroyed || st.s.over {
+		st.x.Submit(teller(msg.done), &changed{})
+		return
+	}
+	p := &pendingSubscribe{tell: msg.done}
+	token := st.tag()
+	var ops []store.Op
+	for _, want := range msg.add {
+		if st.s.conn == nil {
+			want.RetainHandling = 2 // what is retained is the client's when it is there
+		}
+		code, look, op := st.subscribeOne(token, want, nil)
+		p.codes = append(p.codes, code)
+		if code.Failed() {
+			continue
+		}
+		p.left++
+		if look != nil {
+			p.lookups = append(p.lookups, *look)
+		}
+		ops = append(ops, op)
+	}
+	for _, filter := range msg.remove {
+		sub, had := st.subs.Get(st.x, filter)
+		if !had {
+			p.codes = append(p.codes, packet.NoSubscriptionExisted)
+			continue
+		}
+		p.codes = append(p.codes, packet.Success)
+		st.subs.Delete(st.x, filter)
+		st.unroute(sub, token)
+		p.left++
+		ops = append(ops, store.Op{Kind: store.DelFilter, Session: st.number, Filter: &store.Filter{Text: filter}})
+	}
+	if st.durable() && len(ops) > 0 {
+		st.x.Submit(st.pub.Log, &store.Commit{Ops: ops, Reply: st.cell, Tag: token})
+		st.follow(token, committing{kind: thenRouted})
+		p.left++
+	}
+	st.pend(token, p)
+}
+
+// told ends a change: the operator is told, and what is retained is looked up for
+// a client that is there.
+func (st *stage) told(p *pendingSubscribe) {
+	st.x.Submit(teller(p.tell), &changed{codes: p.codes})
+	if st.s.conn != nil {
+		st.owe(p.lookups)
+	}
+}
