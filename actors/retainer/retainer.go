@@ -9,107 +9,37 @@
 // batches with a cursor, which a session asks for as it is drained; emqttd sent
 // all matches at once.
 //
+// Topics are in memory, payloads up to a bound; the others stay in the store and
+// are read on the worker pool, a batch at a time. At the start the topics are
+// read while clients are let in already: lookups wait until all are known.
+//
 // Supervised one_for_one. A crash loses nothing: the index belongs to the broker.
 package retainer
 
 import (
 	"math"
-	"sync/atomic"
 	"time"
 
 	"emqttd/actors/cast"
-	"emqttd/protocol/message"
 	"emqttd/protocol/topic"
 	"emqttd/supervisor/cell"
 	"emqttd/supervisor/group"
-	"emqttd/supervisor/mailbox"
 )
-
-// Index is the retained messages by topic.
-type Index struct {
-	names *topic.Index[*message.Message]
-	bytes atomic.Int64
-}
-
-// NewIndex is an empty index.
-func NewIndex(maxLevels int) *Index {
-	return &Index{names: topic.NewIndex[*message.Message](maxLevels)}
-}
-
-// NewSeededIndex is an empty index whose order of a walk the seed decides, for a
-// simulation.
-func NewSeededIndex(maxLevels int, seed uint64) *Index {
-	return &Index{names: topic.NewSeededIndex[*message.Message](maxLevels, seed)}
-}
-
-// Put implements store.Retained [v3.1.1 MQTT-3.3.1-5 -10 -11, v5 MQTT-3.3.1-5 -6 -7].
-func (x *Index) Put(m *message.Message) {
-	if len(m.Payload) == 0 {
-		if old, had := x.names.Delete(m.Topic); had {
-			x.bytes.Add(-int64(old.Size()))
-		}
-		return
-	}
-	old, had := x.names.Put(m.Topic, m)
-	x.bytes.Add(int64(m.Size()))
-	if had {
-		x.bytes.Add(-int64(old.Size()))
-	}
-}
-
-// Get is the retained message of a topic, nil when there is none.
-func (x *Index) Get(name string) *message.Message {
-	m, _ := x.names.Get(name)
-	return m
-}
-
-// Len is the number of topics; Bytes what their messages are charged for.
-func (x *Index) Len() int { return x.names.Len() }
-
-// Bytes is the memory that the messages are charged for.
-func (x *Index) Bytes() int64 { return x.bytes.Load() }
-
-// Walk calls yield for retained messages of a filter until it returns false.
-func (x *Index) Walk(filter string, yield func(*message.Message) bool) {
-	var cur topic.Cursor
-	for {
-		out, next, done := x.names.Match(filter, cur, 256, nil)
-		for _, e := range out {
-			if !yield(e.Value) {
-				return
-			}
-		}
-		if done {
-			return
-		}
-		cur = next
-	}
-}
-
-// Accept implements cell.Acceptor for *forget: expired messages leave the index,
-// unless a newer one has taken their place.
-func (x *Index) Accept(m cell.Message) {
-	for _, old := range m.(*forget).messages {
-		if now, ok := x.names.Get(old.Topic); ok && now == old {
-			x.names.Delete(old.Topic)
-			x.bytes.Add(-int64(old.Size()))
-		}
-	}
-}
-
-// forget names messages that have expired.
-type forget struct {
-	mailbox.Link
-	messages []*message.Message
-}
 
 // Memory is the retainer's cell: it outlives the incarnations.
 type Memory struct {
-	index *Index
-	env   *cast.Env
-	sweep cell.TimerFired
-	state state
+	index   *Index
+	env     *cast.Env
+	sweep   cell.TimerFired
+	retry   cell.TimerFired
+	state   state
+	waiting cell.Queue[*cast.Match] // at most one of each session
 }
+
+const (
+	timerSweep uint8 = iota
+	timerRetry
+)
 
 // state is how far the sweeper has come.
 type state struct{ cursor topic.Cursor }
@@ -123,6 +53,10 @@ const (
 	sweepBatch = 1000
 )
 
+// retryEvery is how often lookups that wait, for the start or for the pool, are
+// tried again.
+const retryEvery = 10 * time.Millisecond
+
 // New makes the retainer: its cell runs on g.
 func New(x *Index, env *cast.Env, g *group.Group) *cell.Cell {
 	m := &Memory{index: x, env: env}
@@ -130,7 +64,8 @@ func New(x *Index, env *cast.Env, g *group.Group) *cell.Cell {
 		return &retainer{m}
 	}}
 	c := cell.New(kind, "retainer", g, nil)
-	cell.InitTimer(&m.sweep, c, 0)
+	cell.InitTimer(&m.sweep, c, timerSweep)
+	cell.InitTimer(&m.retry, c, timerRetry)
 	return c
 }
 
@@ -142,9 +77,16 @@ func (r *retainer) Receive(ctx *cell.Context) {
 	case *cell.Started:
 		ctx.Arm(r.sweep.Timer(), ctx.Now()+int64(sweepEvery))
 	case *cast.Match:
+		ctx.Keep() // it may have to wait
 		r.match(ctx, msg)
+	case *busy:
+		r.wait(ctx, msg.match)
 	case *cell.TimerFired:
-		r.expire(ctx)
+		if msg.Key == timerRetry {
+			r.again(ctx)
+		} else {
+			r.expire(ctx)
+		}
 	case *cell.Poison:
 		if m, ok := msg.Message.(*cast.Match); ok {
 			ctx.Cast(m.Reply, &cast.Matched{Token: m.Token, Done: true})
@@ -158,21 +100,53 @@ func (r *retainer) Receive(ctx *cell.Context) {
 // match finds the next batch of a session's lookup. What has expired is
 // forgotten on the way [v5 MQTT-3.3.2-5].
 func (r *retainer) match(ctx *cell.Context, msg *cast.Match) {
-	found, next, done := r.index.names.Match(msg.Filter, msg.Cursor, msg.Max, nil)
-	live, dead := r.sort(ctx, found)
-	if len(dead) > 0 {
-		ctx.Submit(r.index, &forget{messages: dead})
+	if r.index.Loading() {
+		r.wait(ctx, msg)
+		return
 	}
-	ctx.Cast(msg.Reply, &cast.Matched{Token: msg.Token, Messages: live, Cursor: next, Done: done})
+	found, next, done := r.index.names.Match(msg.Filter, msg.Cursor, msg.Max, nil)
+	live := r.sort(ctx, found)
+	f := &fetch{match: msg, self: ctx.Self(), out: &cast.Matched{Token: msg.Token, Cursor: next, Done: done}}
+	for _, e := range live {
+		if e.Value.msg == nil {
+			f.missing = append(f.missing, len(f.out.Messages))
+			f.topics = append(f.topics, e.Name)
+		}
+		f.out.Messages = append(f.out.Messages, e.Value.msg)
+	}
+	if len(f.missing) == 0 {
+		ctx.Cast(msg.Reply, f.out)
+		return
+	}
+	ctx.Submit(reader{r.index}, f)
+}
+
+// wait puts a lookup off.
+func (r *retainer) wait(ctx *cell.Context, m *cast.Match) {
+	if r.waiting.Len(ctx) == 0 {
+		ctx.Arm(r.retry.Timer(), ctx.Now()+int64(retryEvery))
+	}
+	r.waiting.Push(ctx, m)
+}
+
+// again takes up what was put off.
+func (r *retainer) again(ctx *cell.Context) {
+	if r.index.Loading() {
+		ctx.Arm(r.retry.Timer(), ctx.Now()+int64(retryEvery))
+		return
+	}
+	for range r.waiting.Len(ctx) {
+		m, _ := r.waiting.Peek(ctx)
+		r.waiting.Pop(ctx)
+		r.match(ctx, m)
+	}
 }
 
 // expire takes the sweeper a step on.
 func (r *retainer) expire(ctx *cell.Context) {
 	s := slot.Edit(ctx, &r.state)
 	found, next, done := r.index.names.Match("#", s.cursor, sweepBatch, nil)
-	if _, dead := r.sort(ctx, found); len(dead) > 0 {
-		ctx.Submit(r.index, &forget{messages: dead})
-	}
+	r.sort(ctx, found)
 	s.cursor = next
 	if done {
 		s.cursor = topic.Cursor{}
@@ -180,18 +154,25 @@ func (r *retainer) expire(ctx *cell.Context) {
 	ctx.Arm(r.sweep.Timer(), ctx.Now()+int64(sweepEvery))
 }
 
-// sort divides messages into those that are good and those that have expired.
-func (r *retainer) sort(ctx *cell.Context, found []topic.Entry[*message.Message]) (live, dead []*message.Message) {
+// sort is those that are good; those that have expired are forgotten.
+func (r *retainer) sort(ctx *cell.Context, found []topic.Entry[entry]) (live []topic.Entry[entry]) {
 	oldest := int64(math.MinInt64)
 	if d := r.env.Limits().RetainedExpiry; d > 0 {
 		oldest = ctx.Now() - int64(d)
 	}
+	var dead *forget
 	for _, e := range found {
-		if e.Value.Expired(ctx.Now()) || e.Value.At <= oldest {
-			dead = append(dead, e.Value)
+		if e.Value.expiry != 0 && ctx.Now() >= e.Value.expiry || e.Value.at <= oldest {
+			if dead == nil {
+				dead = new(forget)
+			}
+			dead.entries = append(dead.entries, e)
 		} else {
-			live = append(live, e.Value)
+			live = append(live, e)
 		}
 	}
-	return live, dead
+	if dead != nil {
+		ctx.Submit(r.index, dead)
+	}
+	return live
 }

@@ -125,7 +125,7 @@ func (p *Publisher) room(lim *cast.Limits, m *message.Message) bool {
 	case len(m.Payload) > lim.RetainedPayload:
 		return false
 	}
-	return p.Retained.Len() < lim.RetainedCount || p.Retained.Get(m.Topic) != nil
+	return p.Retained.Len() < lim.RetainedCount || p.Retained.Has(m.Topic)
 }
 
 // Join lets a message go with the run of messages that the decision has queued

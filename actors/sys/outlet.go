@@ -51,9 +51,9 @@ func (o *outlet) keep(on bool, name, payload string) {
 	if topic.ValidName(name, lim.Topics) != nil {
 		return
 	}
-	old := o.pub.Retained.Get(name)
+	old, there := o.pub.Retained.Peek(name)
 	if !on {
-		if old != nil {
+		if there {
 			o.retain(name, "")
 		}
 		return

@@ -36,6 +36,7 @@ import (
 	"emqttd/listeners/crashlab"
 	"emqttd/listeners/microscope"
 	"emqttd/listeners/tls"
+	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
 	"emqttd/supervisor"
 	"emqttd/supervisor/broker/config"
@@ -75,6 +76,9 @@ type Broker struct {
 	origins   atomic.Pointer[config.Origins]
 	sampler   sampler
 	banFile   sync.Mutex // of those who write it
+
+	loaded chan struct{} // closed when the retained messages are read; nil: they were at once
+	unload atomic.Bool   // stop reading them
 
 	mu     sync.Mutex
 	closed bool
@@ -230,7 +234,8 @@ func (b *Broker) open() error {
 	case b.cfg.Store.Engine == config.StoreMemory:
 		b.engine = memory.New()
 	default:
-		e, err := pebble.Open(b.cfg.Node.DataDir, pebble.Options{Fatal: b.storeFailed, MinFree: uint64(b.cfg.Store.MinFreeBytes), Log: b.log})
+		e, err := pebble.Open(b.cfg.Node.DataDir, pebble.Options{Fatal: b.storeFailed, MinFree: uint64(b.cfg.Store.MinFreeBytes), Log: b.log,
+			Kept: func(ms []*message.Message) { b.pub.Retained.Stored(ms) }})
 		if err != nil {
 			return fmt.Errorf("store: %w", err)
 		}
@@ -374,6 +379,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	if b.env != nil {
 		err = errors.Join(err, b.env.Trace.Close())
 	}
+	b.stopLoading()
 	b.pool.Close()
 	if b.engine != nil {
 		err = errors.Join(err, b.engine.Close())

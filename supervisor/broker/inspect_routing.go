@@ -103,7 +103,7 @@ func (b inspector) Topics(ctx context.Context, q api.Query) (api.Page[api.Topic]
 			if topic.HasWildcard(r.Filter) {
 				return true
 			}
-			t := api.Topic{Topic: r.Filter, Subscribers: r.Subscribers, Retained: b.pub.Retained.Get(r.Filter) != nil}
+			t := api.Topic{Topic: r.Filter, Subscribers: r.Subscribers, Retained: b.pub.Retained.Has(r.Filter)}
 			for _, g := range r.Groups {
 				t.Subscribers += g.Members
 			}

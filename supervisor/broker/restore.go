@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"emqttd/actors/cast"
+	"emqttd/actors/retainer"
 	"emqttd/actors/session"
 	"emqttd/actors/store"
 	"emqttd/protocol/message"
@@ -15,12 +16,9 @@ import (
 // restore takes up what the store has, before anybody is let in: retained
 // messages, sessions with their subscriptions and messages.
 func (b *Broker) restore() error {
-	err := b.engine.Retained(func(m *message.Message) bool {
-		b.pub.Retained.Put(m)
-		return true
-	})
+	err := b.restoreRetained()
 	if err != nil {
-		return fmt.Errorf("store: retained messages: %w", err)
+		return err
 	}
 	now := b.clock.Now()
 	n := 0
@@ -40,7 +38,50 @@ func (b *Broker) restore() error {
 		return fmt.Errorf("store: sessions: %w", err)
 	}
 	if n > 0 {
-		b.log.Info().Int("sessions", n).Int("retained", b.pub.Retained.Len()).Msg("restored from the store")
+		b.log.Info().Int("sessions", n).Msg("sessions are restored from the store")
 	}
 	return nil
+}
+
+// restoreRetained reads the topics with a retained message: of an engine that
+// finds the messages again, while clients are let in, whose lookups wait for it.
+func (b *Broker) restoreRetained() error {
+	source, cold := b.engine.(retainer.Source)
+	if cold {
+		b.pub.Retained.From(source, b.pool, int64(b.cfg.Retained.MaxMemory))
+	}
+	take, end := b.pub.Retained.Load()
+	load := func() error {
+		defer end()
+		err := b.engine.Retained(func(m *message.Message) bool {
+			take(m)
+			return !b.unload.Load()
+		})
+		if err != nil {
+			return fmt.Errorf("retained messages: %w", err)
+		}
+		if n := b.pub.Retained.Len(); n > 0 {
+			b.log.Info().Int("topics", n).Msg("retained messages are restored from the store")
+		}
+		return nil
+	}
+	if !cold {
+		return load()
+	}
+	b.loaded = make(chan struct{})
+	go func() {
+		defer close(b.loaded)
+		if err := load(); err != nil {
+			b.storeFailed(err)
+		}
+	}()
+	return nil
+}
+
+// stopLoading ends the reading of retained messages.
+func (b *Broker) stopLoading() {
+	b.unload.Store(true)
+	if b.loaded != nil {
+		<-b.loaded
+	}
 }

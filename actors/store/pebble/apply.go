@@ -143,6 +143,9 @@ func (e *Engine) retain(m *message.Message) {
 	}
 	e.expires(m.Expiry)
 	e.set(key, appendMessage(e.value[:0], m, false))
+	if e.opts.Kept != nil {
+		e.kept = append(e.kept, m)
+	}
 }
 
 // putInflight notes that a message was sent, or how far it has come. What waited

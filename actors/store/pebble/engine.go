@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"emqttd/actors/store"
+	"emqttd/protocol/message"
 )
 
 // Errors of Open, Write, Sessions and Retained, each wrapped with what it met.
@@ -34,7 +35,10 @@ type Options struct {
 	MinFree uint64
 	// Observe is told of each synced commit, on the writer's goroutine.
 	Observe func(Synced)
-	Log     zerolog.Logger
+	// Kept is told of retained messages that are synced, and so found by Lookup,
+	// on the writer's goroutine. The slice is good during the call.
+	Kept func([]*message.Message)
+	Log  zerolog.Logger
 	// CacheBytes and MemtableBytes bound the memory of blocks read and of what is
 	// not yet in tables; 0: 32 MiB each.
 	CacheBytes, MemtableBytes int
@@ -82,9 +86,10 @@ type Engine struct {
 	clock      int64     // what now has reached; never goes back, also across starts
 	saved      mark      // what keyLast says
 	sweep      sweep
-	rubbish    []uint64 // shared messages that nobody holds
-	key, value []byte   // scratch
-	targets    []uint64 // scratch
+	rubbish    []uint64           // shared messages that nobody holds
+	key, value []byte             // scratch
+	targets    []uint64           // scratch
+	kept       []*message.Message // retained, in batch
 }
 
 // mark is the value of keyLast.

@@ -56,6 +56,35 @@ func (e *Engine) Retained(yield func(*message.Message) bool) error {
 	return nil
 }
 
+// Lookup is the retained messages of topics, nil for those that have none or
+// have expired. It may be called from any goroutine, until Close.
+func (e *Engine) Lookup(topics []string) ([]*message.Message, error) {
+	out, now := make([]*message.Message, len(topics)), e.opts.Now()
+	var key []byte
+	for i, name := range topics {
+		key = appendRetainedKey(key[:0], name)
+		value, closer, err := e.db.Get(key)
+		if errors.Is(err, pebble.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, e.explain(err)
+		}
+		d := decoder{b: value}
+		m := d.message(name)
+		if d.bad {
+			err = badKey(key)
+		}
+		if err = errors.Join(err, closer.Close()); err != nil {
+			return nil, e.explain(err)
+		}
+		if !m.Expired(now) {
+			out[i] = m
+		}
+	}
+	return out, nil
+}
+
 func (v view) retained(yield func(*message.Message) bool) (err error) {
 	it, err := v.snap.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceRetained}, UpperBound: []byte{spaceRetained + 1}})
 	if err != nil {

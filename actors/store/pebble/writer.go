@@ -128,6 +128,11 @@ func (e *Engine) commit() {
 	if e.opts.Observe != nil {
 		e.opts.Observe(Synced{Commits: e.commits, Bytes: bytes, Took: time.Since(began)})
 	}
+	if len(e.kept) > 0 {
+		e.opts.Kept(e.kept)
+		clear(e.kept)
+		e.kept = e.kept[:0]
+	}
 	e.must(e.batch.Close())
 	e.batch, e.commits, e.heldSince = e.db.NewBatch(), 0, time.Time{}
 }

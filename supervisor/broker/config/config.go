@@ -183,7 +183,7 @@ func Default() *Config {
 		Dashboard: defaultDashboard(),
 		MQTT:      defaultMQTT(),
 		Session:   defaultSession(),
-		Retained:  Retained{MaxCount: 100_000, MaxPayload: MiB, Batch: 1000},
+		Retained:  Retained{MaxCount: 100_000, MaxPayload: MiB, MaxMemory: 64 * MiB, Batch: 1000},
 		Store:     Store{Engine: StorePebble, MaxBytes: GiB, MinFreeBytes: 256 * MiB},
 		Auth:      Auth{CacheTTL: 5 * time.Minute, CacheSize: 10_000, ScramSHA256: true},
 		ACL:       ACL{Format: ACLEmqttd, NoMatch: Allow},

@@ -65,6 +65,11 @@ type Retained struct {
 	// Largest payload that is kept. Answered as max_count.
 	MaxPayload Bytes `yaml:"max_payload" min:"0" max:"256MiB" reload:"yes"`
 
+	// Memory for payloads of retained messages. Those above it stay on disk and
+	// are read when a subscription asks for them; with store.engine memory all are
+	// in memory.
+	MaxMemory Bytes `yaml:"max_memory" min:"0" max:"1TiB"`
+
 	// A retained message is forgotten after this time; an MQTT 5 message
 	// expiry may end it sooner. 0: never.
 	Expiry time.Duration `yaml:"expiry" min:"0s" max:"1193046h" reload:"yes"`
