@@ -96,6 +96,10 @@ type Metrics struct {
 
 	Delivery Durations // from the arrival of a message to the out-buffer of a subscriber; a sample, see Sampled
 	Turn     Durations // of an event loop: from the first ready socket to the last write
+
+	StoreSync    Durations // how long the disk took to make a batch of the store durable
+	StoreBatch   Sizes     // bytes of such a batch
+	StoreCommits Counter   // commits in them
 }
 
 // Sampled reports whether what happens in the turn that began at now is

@@ -51,6 +51,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.about(out)
 	c.traffic(out)
 	c.connections(out)
+	c.store(out)
 	c.actors(out)
 	c.memory(out)
 }

@@ -235,7 +235,8 @@ func (b *Broker) open() error {
 		b.engine = memory.New()
 	default:
 		e, err := pebble.Open(b.cfg.Node.DataDir, pebble.Options{Fatal: b.storeFailed, MinFree: uint64(b.cfg.Store.MinFreeBytes), Log: b.log,
-			Kept: func(ms []*message.Message) { b.pub.Retained.Stored(ms) }})
+			Observe: b.synced,
+			Kept:    func(ms []*message.Message) { b.pub.Retained.Stored(ms) }})
 		if err != nil {
 			return fmt.Errorf("store: %w", err)
 		}

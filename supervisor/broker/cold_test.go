@@ -48,6 +48,9 @@ func TestRetainedMessagesThatStayInTheStoreAreFound(t *testing.T) {
 		require.Equal(t, want, got)
 	}
 	hear(b, "first")
+	syncs := b.Metrics().StoreSync.Distribution()
+	require.Positive(t, syncs.Count, "the acknowledgements waited for them")
+	require.GreaterOrEqual(t, b.Metrics().StoreCommits.Load(), int64(n))
 	p.send(retained(pub(packet.QoS1, 1, "t/3", "")), retained(pub(packet.QoS1, 2, "t/4", "changed")))
 	p.ack(packet.PUBACK)
 	p.ack(packet.PUBACK)

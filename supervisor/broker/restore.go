@@ -9,6 +9,7 @@ import (
 	"emqttd/actors/retainer"
 	"emqttd/actors/session"
 	"emqttd/actors/store"
+	"emqttd/actors/store/pebble"
 	"emqttd/protocol/message"
 	"emqttd/supervisor"
 )
@@ -84,4 +85,12 @@ func (b *Broker) stopLoading() {
 	if b.loaded != nil {
 		<-b.loaded
 	}
+}
+
+// synced counts a synced write of the store.
+func (b *Broker) synced(s pebble.Synced) {
+	m := b.env.Metrics
+	m.StoreSync.Observe(s.Took)
+	m.StoreBatch.Observe(int64(s.Bytes))
+	m.StoreCommits.Add(int64(s.Commits))
 }
