@@ -147,7 +147,7 @@ func (m *Microscope) admit(t *tab) error {
 	case m.closed:
 		return refuse("The broker is shutting down.")
 	case own >= m.limits.MaxConnections:
-		return refuse("You have %d connections under the microscope; close one (dashboard.microscope.max_connections).", own)
+		return refuse("You have %d connections under the microscope; forget one (dashboard.microscope.max_connections).", own)
 	case total >= m.limits.MaxTotal:
 		return refuse("There are %d connections under the microscope, which is all it takes (dashboard.microscope.max_total).", total)
 	}

@@ -66,7 +66,12 @@ func TestTheArticleInABrowser(t *testing.T) {
 	p.Press("Send PUBLISH")
 	p.Wait("[...document.querySelectorAll('.step.in')].some(s => s.innerText.includes('PUBLISH room/4'))")
 	p.WaitText("21.5 degrees")
+	p.Press("Messages")
+	p.Wait("document.querySelectorAll('.step').length === 2")
+	p.Scheme("dark")
 	shot("publish")
+	p.Scheme("light")
+	p.Press("All")
 
 	// The capture's PINGREQ: header 82 82, mask 8f 06 5d 55, masked 4f 06.
 	p.Press("More")
@@ -87,6 +92,8 @@ func TestTheArticleInABrowser(t *testing.T) {
 
 	// A failed upgrade says in a sentence what to change.
 	p.Press("+ New connection")
+	p.Press("Look")
+	p.Wait("document.querySelectorAll('.everybody li').length === 1")
 	p.Click("summary")
 	p.Fill("Sub-protocol", "soap")
 	p.Press("Connect")

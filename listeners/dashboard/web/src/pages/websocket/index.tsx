@@ -6,11 +6,13 @@
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import { useResource } from '../../api'
 import { setQuery, useRoute } from '../../router'
+import { admin } from '../../session'
 import { useStore } from '../../store'
 import { Badge, Button, Check, Failure, Loading, type Tone } from '../../ui/basics'
 import { attempt } from '../../ui/toast'
 import type { Page } from '../page'
 import { address, first, OpenForm } from './open'
+import { Others } from './others'
 import { articleOrder, SendPanel } from './send'
 import { story } from './steps'
 import { Story } from './story'
@@ -50,7 +52,14 @@ function WebSocketPage() {
           + New connection
         </button>
       </nav>
-      {current ? <ConnectionView key={current.id} c={current} pick={pick} /> : <OpenForm about={about.data} onOpened={pick} onArticle={play} />}
+      {current ? (
+        <ConnectionView key={current.id} c={current} pick={pick} />
+      ) : (
+        <>
+          <OpenForm about={about.data} onOpened={pick} onArticle={play} />
+          {admin() && <Others />}
+        </>
+      )}
     </div>
   )
 }

@@ -5,7 +5,7 @@
 import type { ComponentChildren } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
 import { fromBase64, hex } from '../../bytes'
-import { Badge, Button, type Tone } from '../../ui/basics'
+import { Badge, Button, Segments, type Tone } from '../../ui/basics'
 import { Icon } from '../../ui/icon'
 import { Bytes } from './bytes'
 import { type DataStep, type FrameSeen, type HopSeen, masked, type Step, waits } from './steps'
@@ -14,10 +14,20 @@ import type { Accept, Header, Request, Response, State } from './types'
 /** first is how many steps stay open: the article's. Behind them the newest each way. */
 const first = 6
 
+type Filter = 'all' | 'packets' | 'messages'
+
+const passes: Record<Filter, (s: Step) => boolean> = {
+  all: () => true,
+  packets: (s) => s.kind === 'data',
+  messages: (s) => s.kind === 'data' && s.packets.some((p) => p.packet.type === 'PUBLISH'),
+}
+
 export function Story({ steps, connection, dropped }: { steps: Step[]; connection: string; dropped: number }) {
   const [chosen, choose] = useState<ReadonlyMap<number, boolean>>(new Map())
   const [all, setAll] = useState<boolean>()
+  const [filter, setFilter] = useState<Filter>('all')
   const newest = [true, false].map((out) => steps.findLast((s) => s.kind === 'data' && s.out === out)?.seq)
+  const shown = steps.filter(passes[filter])
   const isOpen = (s: Step, i: number) => chosen.get(s.seq) ?? all ?? (i < first || newest.includes(s.seq))
   const every = (on: boolean) => {
     choose(new Map())
@@ -27,6 +37,16 @@ export function Story({ steps, connection, dropped }: { steps: Step[]; connectio
     <section class="story" aria-label={`What happened on connection ${connection}`}>
       <header>
         <h2>Step by step</h2>
+        <Segments
+          label="Show"
+          value={filter}
+          onValue={setFilter}
+          options={[
+            ['all', 'All'],
+            ['packets', 'Packets'],
+            ['messages', 'Messages'],
+          ]}
+        />
         <Button small look="quiet" onClick={() => every(true)}>
           Open all
         </Button>
@@ -36,10 +56,11 @@ export function Story({ steps, connection, dropped }: { steps: Step[]; connectio
       </header>
       {dropped > 0 && <p class="hint">{dropped} older events made room for newer ones.</p>}
       <ol>
-        {steps.map((s, i) => (
+        {shown.map((s, i) => (
           <StepItem key={s.seq} step={s} open={isOpen(s, i)} toggle={(on) => choose(new Map(chosen).set(s.seq, on))} />
         ))}
       </ol>
+      {shown.length === 0 && <p class="hint">{filter === 'messages' ? 'No message has gone either way yet: subscribe, and publish one.' : 'No packet has gone either way yet.'}</p>}
     </section>
   )
 }

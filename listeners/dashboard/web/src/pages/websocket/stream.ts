@@ -108,6 +108,23 @@ export async function forget(id: string) {
 export const recording = (id: string, format: 'text' | 'pcapng' | 'pcapng-mqtt', passwords: boolean) =>
   '/api/v1' + at(`/${id}/recording`, { format, passwords: passwords ? 'true' : '' })
 
+/** everybody is for administrators; each look is audited. */
+export const everybody = () => get<Connection[]>('/microscope/all')
+
+/** saveOthers saves somebody's connection. The audit log asks for a header, so a plain link would not do. */
+export async function saveOthers(serial: number, format: 'text' | 'pcapng', reveal: boolean) {
+  const answer = await fetch(`/api/v1/microscope/all/${serial}/recording` + params({ format, reveal: reveal ? 'true' : '' }), {
+    headers: { 'X-Requested-With': 'emqttd' },
+    credentials: 'same-origin',
+  })
+  if (!answer.ok) throw new Error(`The broker answered ${answer.status}.`)
+  const link = document.createElement('a')
+  link.href = URL.createObjectURL(await answer.blob())
+  link.download = `connection-of-others-${serial}.${format === 'text' ? 'txt' : 'pcapng'}`
+  link.click()
+  URL.revokeObjectURL(link.href)
+}
+
 /** opened waits until a connection is upgraded; false when it is not going to be. */
 export function opened(id: string): Promise<boolean> {
   return new Promise((done) => {
