@@ -157,6 +157,7 @@ func (f *flags) serve(cfg *config.Config, origins *config.Origins, stderr io.Wri
 		return 1
 	}
 	b.UseOrigins(origins)
+	b.OnReload(func() ([]string, error) { return f.reload(b, log) })
 	log.Info().Str("version", broker.Version()).Msg("emqttd is running")
 	notify(log, daemon.SdNotifyReady)
 	for {
@@ -170,7 +171,7 @@ func (f *flags) serve(cfg *config.Config, origins *config.Origins, stderr io.Wri
 			return 1
 		case s := <-signals:
 			if s == syscall.SIGHUP {
-				f.reload(b, log)
+				_, _ = f.reload(b, log) // it has logged what is wrong
 				continue
 			}
 			log.Info().Stringer("signal", s).Msg("stopping")
@@ -197,18 +198,19 @@ func (f *flags) stop(b *broker.Broker, cfg *config.Config, log zerolog.Logger) i
 	return 0
 }
 
-func (f *flags) reload(b *broker.Broker, log zerolog.Logger) {
+func (f *flags) reload(b *broker.Broker, log zerolog.Logger) (needRestart []string, err error) {
 	notify(log, daemon.SdNotifyReloading)
 	defer notify(log, daemon.SdNotifyReady)
 	cfg, origins, err := f.load()
 	if err != nil {
 		log.Error().Err(err).Msg("reload: configuration is wrong, the old one stays")
-		return
+		return nil, err
 	}
-	restart, err := b.Reload(cfg)
+	needRestart, err = b.Reload(cfg)
 	b.UseOrigins(origins)
 	if err != nil {
 		log.Error().Err(err).Msg("reload")
 	}
-	log.Info().Strs("need_restart", restart).Msg("reloaded")
+	log.Info().Strs("need_restart", needRestart).Msg("reloaded")
+	return needRestart, err
 }

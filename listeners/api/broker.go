@@ -46,6 +46,9 @@ type Broker interface {
 	// AddBan bans, and returns how many connections that ended.
 	AddBan(b Ban) (Ban, int, error)
 	DeleteBan(kind, value string) error
+	// Reload reads configuration and files anew, and returns the keys that need a
+	// restart.
+	Reload() (needRestart []string, err error)
 	// StopActor and CrashActor do so on purpose, where chaos.enabled allows it.
 	StopActor(name string) error
 	CrashActor(name string) error

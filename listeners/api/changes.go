@@ -25,6 +25,7 @@ func (s *Server) changes() []Route {
 		change("DELETE", "/bans/{kind}/{value}", "ban.delete", func(c *Call) (any, error) {
 			return nil, b.DeleteBan(c.PathValue("kind"), c.PathValue("value"))
 		}),
+		change("POST", "/config/reload", "config.reload", s.reload),
 		change("POST", "/actors/stop", "actor.stop", s.actor(b.StopActor)),
 		change("POST", "/actors/crash", "actor.crash", s.actor(b.CrashActor)),
 	}
@@ -113,4 +114,13 @@ func (s *Server) actor(f func(name string) error) func(*Call) (any, error) {
 		c.Note("actor", cutText(in.Name))
 		return nil, f(in.Name)
 	}
+}
+
+func (s *Server) reload(c *Call) (any, error) {
+	keys, err := s.opts.Broker.Reload()
+	if err != nil {
+		return nil, err
+	}
+	c.Note("need_restart", keys)
+	return Reloaded{append([]string{}, keys...)}, nil
 }

@@ -374,6 +374,11 @@ type Published struct {
 	Reason string `json:"reason"`
 }
 
+// Reloaded is what a reload of the configuration has left undone.
+type Reloaded struct {
+	NeedRestart []string `json:"need_restart"` // keys
+}
+
 // Deleted counts.
 type Deleted struct {
 	Deleted int `json:"deleted"`

@@ -3,6 +3,8 @@
 package broker_test
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -153,6 +155,48 @@ func TestAnActorIsCrashedOnPurposeWhereThatIsAllowed(t *testing.T) {
 	w.get("/clients/c", &d)
 	require.Equal(t, "crashed by an operator", d.Actors[0].LastReason)
 	require.Equal(t, "cell.Bomb", d.Actors[0].LastMessage)
+}
+
+func TestAnOperatorReadsTheConfigurationAnew(t *testing.T) {
+	b := withDashboard(t)
+	w := browse(t, b).root()
+	w.refused(http.StatusConflict, "POST", "/config/reload", nil)
+	b.OnReload(func() ([]string, error) { return []string{"node.name"}, nil })
+	var done api.Reloaded
+	w.call("POST", "/config/reload", nil, http.StatusOK, &done)
+	require.Equal(t, []string{"node.name"}, done.NeedRestart)
+	b.OnReload(func() ([]string, error) { return nil, errors.New("mqtt.max_qos: 3 is too much") })
+	require.Contains(t, w.refused(http.StatusUnprocessableEntity, "POST", "/config/reload", nil), "max_qos")
+}
+
+// TestAnOperatorLooksAfterDeadLetters: a message that crashes the session of one
+// subscriber is found, kept where it still crashes, replayed, deleted.
+func TestAnOperatorLooksAfterDeadLetters(t *testing.T) {
+	b := brokertest.AllowCrashes(t, "dashboard.bind=127.0.0.1:0", "dashboard.administrators.root=toor toor")
+	w := browse(t, b).root()
+	c := join(t, b, kept(packet.V5, "weak"))
+	c.subscribe(packet.QoS1, "t/#")
+	off := hooked(t, ofSubscriber{"weak"})
+	for range 2 {
+		w.call("POST", "/publish", api.NewMessage{Topic: "t/poison", Text: "x", QoS: 1}, http.StatusOK, nil)
+	}
+	eventually(t, "both are buried", func() bool { return len(b.Graves()) == 1 && b.Graves()[0].Letters == 2 })
+	off()
+	var graves api.Page[map[string]any]
+	w.get("/dead_letters?search=WEAK", &graves)
+	require.EqualValues(t, 2, graves.Items[0]["letters"])
+	var letters []map[string]any
+	w.get("/dead_letters/weak", &letters)
+	require.Len(t, letters, 2)
+	require.Equal(t, []any{"t/poison", "x"}, []any{letters[0]["topic"], letters[0]["payload_text"]})
+	w.refused(http.StatusNotFound, "GET", "/dead_letters/nobody", nil)
+	w.refused(http.StatusBadRequest, "DELETE", "/dead_letters/weak?serials=x", nil)
+	w.call("DELETE", fmt.Sprintf("/dead_letters/weak?serials=%v", letters[0]["serial"]), nil, http.StatusOK, &letters)
+	require.Len(t, letters, 1)
+	w.call("POST", "/dead_letters/weak/replay", nil, http.StatusOK, &letters)
+	require.Len(t, letters, 1)
+	c.hears("t/poison", "x")
+	require.Empty(t, b.Graves())
 }
 
 // TestWhatOperatorsHaveMadeOutlivesTheBroker: users, keys, bans and the log of

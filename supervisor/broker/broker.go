@@ -75,6 +75,7 @@ type Broker struct {
 	lab       *crashlab.Lab
 	origins   atomic.Pointer[config.Origins]
 	sampler   sampler
+	reload    atomic.Pointer[func() ([]string, error)]
 	banFile   sync.Mutex // of those who write it
 
 	loaded chan struct{} // closed when the retained messages are read; nil: they were at once

@@ -35,6 +35,22 @@ func (b *Broker) config() *config.Config {
 // for those who ask.
 func (b *Broker) UseOrigins(o *config.Origins) { b.origins.Store(o) }
 
+// OnReload tells the broker how its configuration is read anew, for operators who
+// ask for that: f loads it and calls Broker.Reload.
+func (b *Broker) OnReload(f func() (needRestart []string, err error)) { b.reload.Store(&f) }
+
+// Reload implements api.Broker.
+func (b inspector) Reload() (needRestart []string, err error) {
+	f := b.reload.Load()
+	if f == nil {
+		return nil, api.Fail(409, "the program around this broker does not read a configuration anew")
+	}
+	if needRestart, err = (*f)(); err != nil {
+		return nil, api.Fail(422, "%v", err)
+	}
+	return needRestart, nil
+}
+
 // Node implements api.Broker.
 func (b inspector) Node() api.Node {
 	cfg, now := b.config(), time.Now()
