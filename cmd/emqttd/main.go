@@ -6,6 +6,8 @@
 //	emqttd -c emqttd.yaml       with a configuration
 //	emqttd --print-config       print it, with comments, and exit
 //	emqttd --check              test it and exit: 0, or 78 with what is wrong
+//	emqttd data export FILE     write what the store holds to a portable file
+//	emqttd data import FILE     make a store of such a file
 //
 // SIGTERM and SIGINT stop it in order, SIGHUP reads configuration and files
 // anew. Exit codes: 0 stopped in order, 1 it could not go on, 74 the store can
@@ -66,9 +68,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
+	cmd.AddCommand(f.dataCommand(&code, stdout, stderr))
+	cmd.PersistentFlags().StringVarP(&f.file, "config", "c", "", "configuration file (YAML)")
+	cmd.PersistentFlags().StringArrayVar(&f.sets, "set", nil, "set a key, as in listeners.tcp.default.bind=:1883; may be repeated")
 	fl := cmd.Flags()
-	fl.StringVarP(&f.file, "config", "c", "", "configuration file (YAML)")
-	fl.StringArrayVar(&f.sets, "set", nil, "set a key, as in listeners.tcp.default.bind=:1883; may be repeated")
 	fl.BoolVar(&f.check, "check", false, "test the configuration and the files it names, then exit")
 	fl.BoolVar(&f.print, "print-config", false, "print the effective configuration with comments, then exit")
 	fl.BoolVar(&f.health, "health", false, "ask the running broker for its status, then exit")

@@ -378,7 +378,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	for _, l := range b.loops {
 		l.Close()
 	}
-	if b.env != nil {
+	if b.env != nil && b.env.Trace != nil { // a start may fail before
 		err = errors.Join(err, b.env.Trace.Close())
 	}
 	b.stopLoading()
