@@ -25,7 +25,7 @@ type visitor struct {
 func visit(t *testing.T, b *browsertest.Browser, start func(testing.TB, ...string) *brokertest.Broker, sets ...string) *visitor {
 	t.Helper()
 	broker := start(t, append([]string{"dashboard.bind=127.0.0.1:0"}, sets...)...)
-	v := &visitor{b.Page(), t, broker, "http://" + broker.Addr("dashboard").String()}
+	v := &visitor{b.PageOf(t), t, broker, "http://" + broker.Addr("dashboard").String()}
 	t.Cleanup(func() {
 		require.Empty(t, v.Faults(), "exceptions, or refused by the security policy")
 		for _, url := range v.Requests() {
@@ -105,6 +105,76 @@ func TestPage(t *testing.T) {
 		v.Wait("document.querySelector('.line.live')")
 	})
 
+	t.Run("an administrator disconnects a client", func(t *testing.T) {
+		v := visit(t, browser, brokertest.Start)
+		one := join(t, v.b, clean(packet.V5, "one"))
+		v.login("admin", "public")
+		v.WaitText("What the broker holds")
+		v.to("clients")
+		v.Press("Disconnect one")
+		v.WaitText("is disconnected at once and may connect again")
+		v.Press("Disconnect")
+		require.Equal(t, packet.AdministrativeAction, want[*packet.Disconnect](one).Code)
+		v.WaitText("No client is connected.")
+	})
+
+	t.Run("a ws_client crashes from the actors page, and its client stays", func(t *testing.T) {
+		v := visit(t, browser, brokertest.AllowCrashes, "chaos.enabled=true")
+		one := enter(t, open(t, v.b, "ws"), clean(packet.V311, "one"))
+		v.login("admin", "public")
+		v.WaitText("What the broker holds")
+		v.to("actors?actor=" + "ws:default/1/client")
+		v.Press("Crash it")
+		v.WaitText("was told to crash")
+		v.Wait("document.querySelector('.float').innerText.includes('1 restart')")
+		v.WaitText("crashed by an operator")
+		one.send(&packet.Pingreq{})
+		want[*packet.Pingresp](one)
+		v.Press("Stop it")
+		v.WaitText("was stopped")
+		one.send(&packet.Pingreq{})
+		want[*packet.Pingresp](one)
+		v.Wait("document.querySelector('.float').innerText.includes('2 restarts')")
+		v.Shot(browsertest.Shots(t), "actors-crashed")
+	})
+
+	t.Run("an experiment runs from the crash lab and its verdict comes by itself", func(t *testing.T) {
+		v := visit(t, browser, brokertest.AllowCrashes, "chaos.enabled=true")
+		v.login("admin", "public")
+		v.WaitText("Chaos is enabled")
+		v.to("crash_lab")
+		v.Fill("Fault", "at=ws_client/* do=panic when=every:3")
+		v.Press("Arm it")
+		v.WaitText("1 fault is armed")
+		p := join(t, v.b, clean(packet.V311, "one"))
+		for range 5 {
+			p.send(&packet.Pingreq{})
+			want[*packet.Pingresp](p)
+		}
+		v.Wait("[...document.querySelectorAll('[aria-label=Hits] tbody tr')].some(r => r.innerText.includes('panic'))")
+		v.Press("Disarm all")
+		v.WaitText("No fault is armed. What crashes now")
+		v.Click(".recipe:nth-of-type(7) summary")
+		v.Press("Run it")
+		v.WaitText("No client noticed anything.")
+		v.Shot(browsertest.Shots(t), "crash-lab-open")
+	})
+
+	t.Run("a trace shows what becomes of a message, live", func(t *testing.T) {
+		v := visit(t, browser, brokertest.Start)
+		v.login("admin", "public")
+		v.WaitText("What the broker holds")
+		v.to("trace?client=one")
+		v.Press("Start")
+		v.WaitText("Nothing yet. What happens next comes by itself.")
+		p := join(t, v.b, clean(packet.V5, "one"))
+		p.subscribe(packet.QoS1, "room/#")
+		p.publish(packet.QoS0, 0, "room/4", "hello")
+		v.WaitText("room/4")
+		v.WaitText("to 1 subscription")
+		v.Shot(browsertest.Shots(t), "trace-open")
+	})
+
 	t.Run("the keyboard alone reaches the page and leaves a dialog", func(t *testing.T) {
 		v := visit(t, browser, brokertest.Start)
 		v.login("admin", "public")
@@ -125,7 +195,7 @@ func TestPage(t *testing.T) {
 // pageNames are the addresses of all pages, and of what is inside some.
 var pageNames = []string{
 	"overview", "clients", "clients/861694030142473", "sessions", "topics", "routes", "subscriptions", "retained", "retained?topic=room/4/climate",
-	"retained?view=list", "listeners", "users", "audit", "configuration", "http_api", "nothing",
+	"retained?view=list", "actors", "actors?view=kinds", "crash_lab", "trace", "listeners", "bans", "users", "audit", "configuration", "http_api", "nothing",
 }
 
 // TestPageLooks takes a picture of every page on a desk and on a phone. Whoever

@@ -11,10 +11,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 )
 
 // Page is one tab with cookies of its own.
 type Page struct {
+	t       testing.TB
 	b       *Browser
 	session string
 
@@ -26,15 +28,18 @@ type Page struct {
 type object map[string]any
 
 // Page opens an empty tab, 1440 by 900.
-func (b *Browser) Page() *Page {
-	b.t.Helper()
+func (b *Browser) Page() *Page { return b.PageOf(b.t) }
+
+// PageOf is Page for a part of the test that started the browser.
+func (b *Browser) PageOf(t testing.TB) *Page {
+	t.Helper()
 	var context struct{ BrowserContextID string }
 	b.do(&context, "Target.createBrowserContext", nil)
 	var target struct{ TargetID string }
 	b.do(&target, "Target.createTarget", object{"url": "about:blank", "browserContextId": context.BrowserContextID})
 	var session struct{ SessionID string }
 	b.do(&session, "Target.attachToTarget", object{"targetId": target.TargetID, "flatten": true})
-	p := &Page{b: b, session: session.SessionID}
+	p := &Page{t: t, b: b, session: session.SessionID}
 	b.mu.Lock()
 	b.pages[p.session] = p
 	b.mu.Unlock()
@@ -47,11 +52,11 @@ func (b *Browser) Page() *Page {
 
 func (b *Browser) do(out any, method string, params any) {
 	b.t.Helper()
-	(&Page{b: b}).do(out, method, params)
+	(&Page{t: b.t, b: b}).do(out, method, params)
 }
 
 func (p *Page) do(out any, method string, params any) {
-	t := p.b.t
+	t := p.t
 	t.Helper()
 	result, err := p.b.call(p.session, method, params)
 	if err != nil {
@@ -106,30 +111,30 @@ func (p *Page) Faults() []string {
 
 // Size sets the window in CSS pixels; below 600 it is a phone.
 func (p *Page) Size(width, height int) {
-	p.b.t.Helper()
+	p.t.Helper()
 	p.do(nil, "Emulation.setDeviceMetricsOverride", object{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600})
 }
 
 // Scheme is what the system prefers: "light" or "dark".
 func (p *Page) Scheme(name string) {
-	p.b.t.Helper()
+	p.t.Helper()
 	p.do(nil, "Emulation.setEmulatedMedia", object{"features": []object{{"name": "prefers-color-scheme", "value": name}}})
 }
 
 // Open goes to an address and waits until it is there.
 func (p *Page) Open(url string) {
-	p.b.t.Helper()
+	p.t.Helper()
 	var nav struct{ ErrorText string }
 	p.do(&nav, "Page.navigate", object{"url": url})
 	if nav.ErrorText != "" {
-		p.b.t.Fatalf("%s: %s", url, nav.ErrorText)
+		p.t.Fatalf("%s: %s", url, nav.ErrorText)
 	}
 	p.Wait("document.readyState === 'complete'")
 }
 
 // Reload loads the page anew.
 func (p *Page) Reload() {
-	p.b.t.Helper()
+	p.t.Helper()
 	p.Eval(nil, "window.stale = true")
 	p.do(nil, "Page.reload", nil)
 	p.Wait("document.readyState === 'complete' && !window.stale")
@@ -137,9 +142,9 @@ func (p *Page) Reload() {
 
 // Eval evaluates an expression in the page and keeps its value, as JSON, in out.
 func (p *Page) Eval(out any, expression string) {
-	p.b.t.Helper()
+	p.t.Helper()
 	if err := p.eval(out, expression); err != nil {
-		p.b.t.Fatalf("%s: %v", expression, err)
+		p.t.Fatalf("%s: %v", expression, err)
 	}
 }
 
@@ -179,7 +184,7 @@ const waiting = `new Promise(resolve => {
 
 // Wait waits until an expression holds in the page.
 func (p *Page) Wait(expression string) {
-	p.b.t.Helper()
+	p.t.Helper()
 	ok := false
 	var err error
 	for range 3 { // a navigation ends the evaluation, not the wish
@@ -192,43 +197,43 @@ func (p *Page) Wait(expression string) {
 	}
 	var text string
 	_ = p.eval(&text, "location.href + '\\n' + document.body.innerText")
-	p.b.t.Fatalf("the page never came to %s (%v)\nfaults: %q\nit shows:\n%s", expression, err, p.Faults(), text)
+	p.t.Fatalf("the page never came to %s (%v)\nfaults: %q\nit shows:\n%s", expression, err, p.Faults(), text)
 }
 
 // WaitText waits until the page shows a text.
 func (p *Page) WaitText(text string) {
-	p.b.t.Helper()
+	p.t.Helper()
 	p.Wait("document.body.innerText.includes(" + quote(text) + ")")
 }
 
 // WaitNoText waits until the page does not show a text any more.
 func (p *Page) WaitNoText(text string) {
-	p.b.t.Helper()
+	p.t.Helper()
 	p.Wait("!document.body.innerText.includes(" + quote(text) + ")")
 }
 
 // WaitFor waits until something matches a CSS selector.
 func (p *Page) WaitFor(selector string) {
-	p.b.t.Helper()
+	p.t.Helper()
 	p.Wait("document.querySelector(" + quote(selector) + ")")
 }
 
 // Click clicks the element that a CSS selector matches first, in its middle.
 func (p *Page) Click(selector string) {
-	p.b.t.Helper()
+	p.t.Helper()
 	p.click("document.querySelector(" + quote(selector) + ")")
 }
 
 // Press clicks the button or link that is called by a text: its own, or its
 // label. The innermost open dialog goes before the page.
 func (p *Page) Press(text string) {
-	p.b.t.Helper()
+	p.t.Helper()
 	p.click(fmt.Sprintf(`[...([...document.querySelectorAll('dialog[open]')].pop() ?? document).querySelectorAll('button, a, summary, [role=button]')]`+
 		`.find(e => e.checkVisibility() && (e.innerText.trim() === %[1]s || e.getAttribute('aria-label') === %[1]s))`, quote(text)))
 }
 
 func (p *Page) click(element string) {
-	t := p.b.t
+	t := p.t
 	t.Helper()
 	p.Wait(element + " && !(" + element + ").disabled")
 	var at struct{ X, Y float64 }
@@ -240,7 +245,7 @@ func (p *Page) click(element string) {
 
 // Fill writes into the field with a label, as if typed.
 func (p *Page) Fill(label, text string) {
-	p.b.t.Helper()
+	p.t.Helper()
 	field := fmt.Sprintf(`[...([...document.querySelectorAll('dialog[open]')].pop() ?? document).querySelectorAll('input, textarea, select')]`+
 		`.find(e => e.checkVisibility() && (e.labels?.[0]?.innerText.trim() === %[1]s || e.getAttribute('aria-label') === %[1]s))`, quote(label))
 	p.Wait(field)
@@ -250,7 +255,7 @@ func (p *Page) Fill(label, text string) {
 
 // Key presses a key by its name, such as "Enter", "Tab", "ArrowDown".
 func (p *Page) Key(name string) {
-	p.b.t.Helper()
+	p.t.Helper()
 	codes := map[string]int{"Enter": 13, "Tab": 9, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Home": 36, "End": 35, " ": 32}
 	press := object{"type": "keyDown", "key": name, "code": name, "windowsVirtualKeyCode": codes[name]}
 	switch name {
@@ -265,7 +270,7 @@ func (p *Page) Key(name string) {
 
 // Shot writes a picture of the whole page to dir/name.png.
 func (p *Page) Shot(dir, name string) {
-	t := p.b.t
+	t := p.t
 	t.Helper()
 	var size struct{ W, H float64 }
 	p.Eval(&size, "({w: document.documentElement.clientWidth, h: Math.min(document.documentElement.scrollHeight, 6000)})")
@@ -280,7 +285,7 @@ func (p *Page) Shot(dir, name string) {
 // Overflow names what is wider than the window, "" when nothing is: a page that
 // scrolls sideways on a phone.
 func (p *Page) Overflow() string {
-	p.b.t.Helper()
+	p.t.Helper()
 	var names []string
 	p.Eval(&names, `document.documentElement.scrollWidth <= document.documentElement.clientWidth ? [] : [...document.querySelectorAll('body *')]
 		.filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && e.checkVisibility())

@@ -221,15 +221,23 @@ export interface Branch {
 export interface Actor {
   name: string
   kind: string
+  /** module of emqttd. */
   module: string
   state: string
   mailbox: number
   restarts: number
   last_reason?: string
-  last_restart_at?: string
-  strategy?: string
-  children: number
+  last_message?: string
+  last_stack?: string
+  last_crash_at?: string
+  last_poison?: boolean
   supervisor: boolean
+  strategy?: string
+  max_restarts?: number
+  within_seconds?: number
+  used_restarts?: number
+  children?: Actor[]
+  more_children?: number
 }
 
 export interface ConfigKey {
@@ -279,4 +287,101 @@ export interface AuditEntry {
   status: number
   error?: string
   facts?: Record<string, unknown>
+}
+
+export interface ActorKind {
+  kind: string
+  module: string
+  alive: number
+  restarts: number
+  crashes: number
+  poisoned: number
+  dropped: number
+}
+
+export interface ChaosState {
+  enabled: boolean
+  faults: ChaosFault[]
+  /** hits, newest first. */
+  hits: ChaosHit[]
+  running?: number
+}
+
+export interface ChaosFault {
+  id: number
+  fault: string
+  seen: number
+  hits: number
+  blind: number
+  until?: string
+}
+
+export interface ChaosHit {
+  at: string
+  fault_id: number
+  do: string
+  actor: string
+  kind: string
+  message: string
+  phase: string
+  client_id?: string
+}
+
+export interface ChaosExperiment {
+  name: string
+  title: string
+  emqttd: string
+  ours: string
+  faults: string[]
+  stops: string[]
+  why?: string
+}
+
+export interface ChaosRun {
+  id: number
+  experiment: string
+  title: string
+  state: 'running' | 'passed' | 'failed' | 'void' | 'stopped'
+  started_at: string
+  elapsed_seconds: number
+  step: number
+  steps: number
+  seed: number
+  events: number
+  published_messages: number
+  received_messages: number
+  connections: number
+  violations?: { clause: string; text: string }[]
+  trace?: string[]
+  error?: string
+}
+
+export interface Trace {
+  id: number
+  rule: { by: string; value: string }
+  started: string
+  until: string
+  running: boolean
+  events: number
+  file?: string
+  error?: string
+}
+
+export interface TraceEvent {
+  seq: number
+  at: string
+  actor: string
+  kind: string
+  step: string
+  reason?: string
+  again?: boolean
+  client_id?: string
+  from?: string
+  peer?: string
+  packet?: string
+  packet_id?: number
+  qos: number
+  topic?: string
+  bytes?: number
+  count?: number
 }

@@ -2,14 +2,18 @@
 
 // The menu, top to bottom: emqttd's pages in emqttd's order, ours among them.
 // A new page is one line here.
+import { actors } from './actors'
 import { audit } from './audit'
+import { bans } from './bans'
 import { clients } from './clients'
 import { config } from './config'
+import { crashlab } from './crashlab'
 import { httpapi } from './httpapi'
 import { listeners, routes, sessions, subscriptions, topics } from './lists'
 import { overview } from './overview'
 import type { Page } from './page'
 import { retained } from './retained'
+import { trace } from './trace'
 import { users } from './users'
 import { websocket } from './websocket'
 
@@ -24,7 +28,11 @@ export const pages: Page[] = [
   subscriptions,
   retained,
   websocket,
+  actors,
+  crashlab,
+  trace,
   listeners,
+  bans,
   users,
   audit,
   config,

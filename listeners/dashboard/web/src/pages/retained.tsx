@@ -189,7 +189,7 @@ function MessagePanel({ topic, deleted }: { topic: string; deleted: () => void }
       action: 'Delete',
       danger: true,
       submit: async () => {
-        await del('/retained?topic=' + segment(topic))
+        await del('/retained/message?topic=' + segment(topic))
         toast('The retained message is deleted.')
         deleted()
       },
