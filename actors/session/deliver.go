@@ -37,7 +37,9 @@ func (st *stage) straight(d *cast.Dispatch) []*message.Message {
 		if min(m.QoS, qos) > packet.QoS0 || m.Retain || m.Expiry != 0 || len(out.Deliveries) >= maxDeliver {
 			return d.Messages[i:]
 		}
-		out.Deliveries = append(out.Deliveries, cast.Delivery{Message: m, SubIDs: d.Sub.SubIDs})
+		out.Deliveries = append(out.Deliveries, cast.Delivery{})
+		x := &out.Deliveries[len(out.Deliveries)-1]
+		x.Message, x.SubIDs = m, d.Sub.SubIDs
 	}
 	return nil
 }
@@ -147,23 +149,25 @@ func (st *stage) tooLarge(it item) bool {
 		return false
 	}
 	d := cast.Delivery{Message: it.msg, QoS: it.qos, Retain: it.retain, ID: 1, SubIDs: it.subIDs}
-	p := ToPublish(&d, st.s.version, st.x.Now())
+	var p packet.Publish
+	ToPublish(&p, &d, st.s.version, st.x.Now())
 	n, err := serializer.Size(&p, st.s.version)
 	return err != nil || uint32(n) > st.s.maxPacket
 }
 
-// ToPublish is the PUBLISH packet of a delivery in a version. It shares the
-// message's memory.
-func ToPublish(d *cast.Delivery, v packet.Version, now int64) packet.Publish {
-	p := packet.Publish{Dup: d.Dup, QoS: d.QoS, Retain: d.Retain, ID: d.ID, Payload: d.Message.Payload}
-	p.Topic = bytesOf(d.Message.Topic)
-	if v < packet.V5 {
-		return p
-	}
+// ToPublish makes p the PUBLISH packet of a delivery in a version. It shares the
+// message's memory. (In place, field by field: for a run of messages this is a
+// tenth of all work, and was twice that by value.)
+func ToPublish(p *packet.Publish, d *cast.Delivery, v packet.Version, now int64) {
 	m := d.Message
+	p.Dup, p.QoS, p.Retain, p.ID = d.Dup, d.QoS, d.Retain, d.ID
+	p.Topic, p.Payload, p.Properties = bytesOf(m.Topic), m.Payload, nil
+	if v < packet.V5 {
+		return
+	}
 	if m.Expiry == 0 && len(d.SubIDs) == 0 {
 		p.Properties = m.Properties
-		return p
+		return
 	}
 	props := packet.Properties{}
 	if m.Properties != nil {
@@ -174,7 +178,6 @@ func ToPublish(d *cast.Delivery, v packet.Version, now int64) packet.Publish {
 	}
 	props.SubscriptionIDs = d.SubIDs
 	p.Properties = &props
-	return p
 }
 
 // enqueue queues it; at a bound the oldest make room.

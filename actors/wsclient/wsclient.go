@@ -72,6 +72,7 @@ func Kind(env *cast.Env) *cell.Kind {
 type client struct {
 	*Memory
 	env *cast.Env
+	rel packet.Ack // what pubrel writes: one for each would be garbage
 }
 
 // Receive implements cell.Stage.
@@ -208,9 +209,10 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 	}
 	b := ctx.Bytes()
 	var messages [3]int64
+	var p packet.Publish
 	for i := range msg.Deliveries {
 		d := &msg.Deliveries[i]
-		p := session.ToPublish(d, c.state.version, ctx.Now())
+		session.ToPublish(&p, d, c.state.version, ctx.Now())
 		if c.state.aliasMax > 0 {
 			c.alias(ctx, &p)
 		}
@@ -245,11 +247,11 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 }
 
 func (c *client) pubrel(ctx *cell.Context, b []byte, id packet.ID, code packet.ReasonCode) []byte {
-	p := &packet.Ack{Kind: packet.PUBREL, ID: id, Code: code}
+	c.rel = packet.Ack{Kind: packet.PUBREL, ID: id, Code: code}
 	if c.env.Trace.On() {
-		c.traceSent(ctx, p)
+		c.traceSent(ctx, &c.rel)
 	}
-	b, err := serializer.Append(b, p, c.state.version)
+	b, err := serializer.Append(b, &c.rel, c.state.version)
 	if err != nil {
 		panic("ws_client: PUBREL: " + err.Error())
 	}

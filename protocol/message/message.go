@@ -81,7 +81,10 @@ func (s *Slab) FromPublish(p *packet.Publish, topic, from string, now int64) *Me
 	}
 	m := &s.messages[0]
 	s.messages = s.messages[1:]
-	*m = Message{From: from, Topic: topic, QoS: p.QoS, Retain: p.Retain, At: now}
+	// Field by field: a literal is built aside and copied in wide words, which wait
+	// for its narrow stores.
+	m.From, m.Topic, m.At = from, topic, now
+	m.QoS, m.Retain = p.QoS, p.Retain
 	switch n := len(p.Payload); {
 	case n > slabBytes/4:
 		m.Payload = append([]byte(nil), p.Payload...) // memory that append need not clear

@@ -124,7 +124,7 @@ func (w *Window[K, V]) Put(x *Context, id K, v V) {
 	if !w.room(l, id) {
 		l.delta++
 	}
-	l.add(windowOp[K, V]{id: id, v: v})
+	l.add(id).v = v
 }
 
 // Delete removes id.
@@ -135,13 +135,17 @@ func (w *Window[K, V]) Delete(x *Context, id K) {
 	l := open[windowLog[K, V]](x, w)
 	if owner, taken := w.occupant(l, id); taken && owner == id {
 		l.delta--
-		l.add(windowOp[K, V]{id: id, del: true})
+		l.add(id).del = true
 	}
 }
 
-func (l *windowLog[K, V]) add(o windowOp[K, V]) {
-	l.ops = append(l.ops, o)
-	l.of.pane(o.id).op = uint32(len(l.ops))
+// add notes one more change, of id's pane.
+func (l *windowLog[K, V]) add(id K) *windowOp[K, V] {
+	l.ops = append(l.ops, windowOp[K, V]{})
+	l.of.pane(id).op = uint32(len(l.ops))
+	o := &l.ops[len(l.ops)-1]
+	o.id = id
+	return o
 }
 
 // room makes the ring as large as it takes for id to have a pane; it reports
