@@ -133,7 +133,8 @@ func (m *Microscope) tab(v *Viewer, name string) (*tab, error) {
 	return t, nil
 }
 
-// admit makes room for one more connection of t's owner, or says why not.
+// admit makes room for one more connection of t's owner, or says why not. The
+// oldest closed connection of the tab goes where there is no room.
 func (m *Microscope) admit(t *tab) error {
 	total, own := 0, 0
 	for _, other := range m.tabs {
@@ -143,11 +144,14 @@ func (m *Microscope) admit(t *tab) error {
 			own += n
 		}
 	}
+	if (own >= m.limits.MaxConnections || total >= m.limits.MaxTotal) && t.forgetClosed() {
+		own, total = own-1, total-1
+	}
 	switch {
 	case m.closed:
 		return refuse("The broker is shutting down.")
 	case own >= m.limits.MaxConnections:
-		return refuse("You have %d connections under the microscope; forget one (dashboard.microscope.max_connections).", own)
+		return refuse("You have %d connections under the microscope; close one (dashboard.microscope.max_connections).", own)
 	case total >= m.limits.MaxTotal:
 		return refuse("There are %d connections under the microscope, which is all it takes (dashboard.microscope.max_total).", total)
 	}

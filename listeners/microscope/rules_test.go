@@ -189,6 +189,11 @@ func TestBounds(t *testing.T) {
 	}
 	_, err := s.Open(t.Context(), admin, tabName, microscope.Ask{URL: s.b.WS()})
 	require.ErrorContains(t, err, "max_connections")
+	require.NoError(t, s.Hangup(admin, tabName, ids[1], true))
+	s.closed(ids[1])
+	ids[1] = s.open(s.b.WS(), microscope.Upgrade{}) // the closed one has made room
+	_, err = s.Open(t.Context(), admin, tabName, microscope.Ask{URL: s.b.WS()})
+	require.ErrorContains(t, err, "max_connections")
 	for range l.MaxTotal - l.MaxConnections {
 		_, err = s.Open(t.Context(), viewer, tabName, microscope.Ask{URL: s.b.WS()})
 		require.NoError(t, err)

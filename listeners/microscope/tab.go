@@ -86,6 +86,17 @@ func (t *tab) forget(c *conn) {
 	}
 }
 
+// forgetClosed takes the oldest closed connection out, if there is one.
+func (t *tab) forgetClosed() bool {
+	for _, c := range t.snapshot() {
+		if c.view().Phase == Closed {
+			t.forget(c)
+			return true
+		}
+	}
+	return false
+}
+
 // watch counts a watcher in; the result counts it out.
 func (t *tab) watch() (leave func()) {
 	t.mu.Lock()

@@ -112,11 +112,12 @@ type Microscope struct {
 	// and loopback unless the administrator sits at this machine.
 	OtherHosts bool `yaml:"other_hosts"`
 
-	// Connections of one user, closed ones included until they are forgotten. A
-	// further one is refused.
+	// Connections of one user, closed ones that can still be looked at included. The
+	// oldest closed one of the tab makes room for a further one; without one, it is
+	// refused.
 	MaxConnections int `yaml:"max_connections" min:"1" max:"1000"`
 
-	// Connections of all users. A further one is refused.
+	// Connections of all users; a further one as above.
 	MaxTotal int `yaml:"max_total" min:"1" max:"10000"`
 
 	// Kept of what happened in one tab of a browser. The oldest events are dropped,
