@@ -52,7 +52,7 @@ func (st *stage) lookedUp(m *message.Message, start uint64) bool {
 	if start != 0 {
 		return m.ID.Seq <= start
 	}
-	st.early.Put(st.x, m.ID.Seq, struct{}{})
+	st.early.Put(st.x, m.ID.Seq, st.s.token)
 	return false
 }
 

@@ -46,7 +46,7 @@ type Session struct {
 	asked    cell.Map[uint64, *pendingSubscribe] // SUBSCRIBE and UNSUBSCRIBE whose routes are not effective yet
 	waiting  cell.Map[uint64, committing]        // by tag of the commit
 	lookups  cell.Queue[lookup]                  // retained messages to be looked up
-	early    cell.Map[uint64, struct{}]          // positions that came live before their lookup's bound was known
+	early    cell.Map[uint64, uint64]            // positions that came live before their lookup's bound was known, and the token of then
 
 	member                 cast.Member // in all its shared groups
 	willTimer, expiryTimer cell.TimerFired

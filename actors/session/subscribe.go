@@ -31,6 +31,7 @@ type lookup struct {
 	sub    *subscription
 	cursor topic.Cursor
 	max    uint64 // positions above arrive live
+	token  uint64 // of the SUBSCRIBE: what came live before it is owed again
 }
 
 // subscribe adds subscriptions: {subscribe, TopicTable, AckFun}.
@@ -94,7 +95,7 @@ func (st *stage) subscribeOne(token uint64, want packet.Subscription, props *pac
 		// Retained messages up to the position at which the route becomes
 		// effective are looked up; it is known then.
 		sub.Lookup = true
-		look = &lookup{sub: sub}
+		look = &lookup{sub: sub, token: token}
 		r.Position = st.pub.Log
 	}
 	st.subs.Put(st.x, want.Filter, sub)
@@ -334,7 +335,7 @@ func (st *stage) walk() {
 		if m.ID.Seq > l.max {
 			continue // published after the subscription: it came live
 		}
-		if _, live := st.early.Get(st.x, m.ID.Seq); live || l.sub.NoLocal && m.From == st.clientID {
+		if at, live := st.early.Get(st.x, m.ID.Seq); live && at >= l.token || l.sub.NoLocal && m.From == st.clientID {
 			continue
 		}
 		st.x.Blame(m)
