@@ -14,7 +14,7 @@ import (
 // makeLab makes the crash lab, which is closed unless chaos.enabled, and arms the
 // faults of the configuration.
 func (b *Broker) makeLab() error {
-	b.lab = crashlab.New(crashlab.Options{Enabled: b.cfg.Chaos.Enabled, Stop: b.stopOne, Log: b.log,
+	b.lab = crashlab.New(crashlab.Options{Enabled: b.cfg.Chaos.Enabled, Stop: b.StopService, Log: b.log,
 		Dial: func(ctx context.Context, _ string) (net.Conn, error) { return b.Dial(ctx) }})
 	if !b.cfg.Chaos.Enabled {
 		return nil
@@ -23,8 +23,9 @@ func (b *Broker) makeLab() error {
 	return b.lab.Arm(b.cfg.Chaos.Faults)
 }
 
-// stopOne stops the first service of a kind.
-func (b *Broker) stopOne(kind string) error {
+// StopService stops the first service of a kind, as an operator's mistake would:
+// its supervisor starts it again.
+func (b *Broker) StopService(kind string) error {
 	services := append([]*cell.Cell{b.env.Sys, b.env.Store, b.env.Retainer}, b.env.Router...)
 	for _, c := range append(services, b.env.SM...) {
 		if c.Kind().Name == kind {

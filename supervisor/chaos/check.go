@@ -57,6 +57,7 @@ func Check(events []Event, slack time.Duration) []Violation {
 	h.checkSessions()
 	h.checkRequests()
 	h.checkReceipts()
+	h.checkShared()
 	h.checkOrder()
 	h.checkOwed()
 	h.checkWills()

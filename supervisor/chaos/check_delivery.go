@@ -103,7 +103,8 @@ func (h *history) checkCopies(r receiver, m *msg, got []receipt) {
 		if w.refused || !w.matches(m.topic) && !w.shared(m.topic) {
 			continue
 		}
-		if w.ended > m.first && (m.answered == never || w.asked < m.answered) && !slices.Contains(filters, w.filter.Filter) {
+		// What a member of a group leaves undone goes to one that may be new.
+		if w.ended > m.first && (m.answered == never || w.asked < m.answered || w.shared(m.topic)) && !slices.Contains(filters, w.filter.Filter) {
 			filters = append(filters, w.filter.Filter)
 		}
 		if w.filter.RetainHandling != 2 {
@@ -111,7 +112,7 @@ func (h *history) checkCopies(r receiver, m *msg, got []receipt) {
 		}
 	}
 	most := len(filters)
-	if got[0].QoS == packet.QoS1 {
+	if got[0].QoS == packet.QoS1 || slices.ContainsFunc(m.conns, func(c int) bool { return h.conns[c] != nil && h.conns[c].tangled() }) {
 		most *= max(1, len(m.conns)) + kills // each time it was sent, it may be taken
 	}
 	clause := ClauseOnce

@@ -21,7 +21,47 @@ const pair = `
 	ok a2
 `
 
+// members is two members of a shared subscription and a publisher.
+const members = `
+	open a1 clean
+	ok a1
+	sub a1 r1 $share/g/t q2
+	suback a1 r1 0x02
+	open b2 clean
+	ok b2
+	sub b2 r2 $share/g/t q2
+	suback b2 r2 0x02
+	open c3 clean
+	ok c3
+`
+
 var kept = []struct{ name, text string }{
+	{"a shared message goes to one member each", members + `
+		pub c3 m1 t q2
+		ack c3 m1
+		get a1 m1 t q2
+		pub c3 m2 t q1
+		ack c3 m2
+		get a1 m2 t q1
+		get b2 m2 t q1 dup
+		settle`},
+	{"CONNECTs that overlap are taken in any order", `
+		open a1 never
+		open a2 never
+		ok a2
+		close a2 server 0x8E
+		ok a1 present
+		settle`},
+	{"the connection of a broker that was killed", "open a1 never\nok a1\nrestart\nclose a1 server\nopen a2 never\nok a2 present\nsettle"},
+	{"QoS 1 that was not durable comes again without DUP", pair + `
+		pub a2 m1 t q1
+		get b1 m1 t q1
+		restart
+		close a2 server
+		close b1 server
+		open b3 clean
+		ok b3
+		settle`},
 	{"a message of each QoS", pair + `
 		pub a2 m1 t q0
 		get b1 m1 t q0
@@ -219,6 +259,19 @@ var broken = []struct {
 	text   string
 	says   string
 }{
+	{"QoS 2 reaches two members of a group", ClauseOnce, members + `
+		pub c3 m1 t q2
+		ack c3 m1
+		get a1 m1 t q2
+		get b2 m1 t q2
+		settle`, "m1 of c, QoS 2, reached a and b, which share $share/g/t"},
+	{"a will goes to nobody after the grace of a restart", ClauseWill, pair + `
+		open w3 never will=9,t,q2
+		ok w3
+		restart
+		close w3 server
+		wait 60s
+		settle`, "the will m9 of w was not published"},
 	{"an acknowledged message never arrives", ClauseLost, pair + `
 		pub a2 m1 t q1
 		ack a2 m1

@@ -37,6 +37,8 @@ type Plan struct {
 	// CONNECTs of one client identifier overlap. It asks for a World in which an
 	// older connection of a client is read before a newer one.
 	Hasty bool
+	// Shared clients at times share a subscription to the live topics.
+	Shared bool
 	// Payload is the size of a message in bytes, about; 0: what its number needs.
 	Payload int
 	// Pace is the least time from one step to the next.
@@ -137,6 +139,10 @@ func (p Plan) filter(r *rand.Rand, client string) string {
 		return p.Prefix + "/will/#"
 	case 3:
 		return p.own("kept", client)
+	case 4:
+		if p.Shared {
+			return "$share/group/" + p.Prefix + "/live/+"
+		}
 	}
 	return p.live(r.IntN(sharedTopics))
 }

@@ -99,7 +99,7 @@ func Run(o Options) Result {
 // workload draws what the clients do. A plan has no seed 0.
 func workload(o Options, rng *rand.Rand) chaos.Plan {
 	return chaos.Plan{Seed: o.Seed + 1, Steps: o.Events, Clients: 2 + rng.IntN(4), Durable: rng.IntN(2) == 0,
-		WillDelay: rng.IntN(3), Window: 1 + rng.IntN(8), Hasty: rng.IntN(2) == 0, Slack: 200 * time.Millisecond,
+		WillDelay: rng.IntN(3), Window: 1 + rng.IntN(8), Hasty: rng.IntN(2) == 0, Shared: rng.IntN(2) == 0, Slack: 200 * time.Millisecond,
 		Prefix: "sim", Odds: odds[rng.IntN(len(odds))]}
 }
 
