@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"emqttd/actors/alarm"
 	"emqttd/actors/metrics"
 	"emqttd/actors/trace"
 	"emqttd/protocol/topic"
@@ -68,6 +69,9 @@ type Env struct {
 	Log     zerolog.Logger
 	Metrics *metrics.Metrics
 	Trace   *trace.Tracer // nil is one that is off
+	Alarms  *alarm.Table  // nil takes none
+	Slow    *metrics.Slow
+	Topics  *metrics.Topics
 	limits  atomic.Pointer[Limits]
 
 	SM         []*cell.Cell // pool, by client id

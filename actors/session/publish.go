@@ -81,6 +81,7 @@ func (p *Publisher) Publish(ctx *cell.Context, m *message.Message, how Publishin
 		ops = append(ops, store.Op{Kind: store.Retain, Message: m})
 	}
 	out := Outcome{Matched: f.Targets()}
+	p.countTopic(ctx, m, out.Matched)
 	if len(ops) > 0 {
 		c := &store.Commit{Ops: ops}
 		if how.Reply != nil && (m.QoS > packet.QoS0 || how.Always) {
@@ -99,6 +100,16 @@ func (p *Publisher) Publish(ctx *cell.Context, m *message.Message, how Publishin
 	}
 	ctx.Fan(f.First(m))
 	return out
+}
+
+// countTopic counts a message whose topic an operator has asked for.
+func (p *Publisher) countTopic(ctx *cell.Context, m *message.Message, matched int) {
+	if t := p.Env.Topics.Find(m.Topic); t != nil {
+		ctx.Count(&t.Received[m.QoS], 1)
+		if matched == 0 {
+			ctx.Count(&t.Dropped, 1)
+		}
+	}
 }
 
 func (p *Publisher) match(ctx *cell.Context, lim *cast.Limits, m *message.Message, retain bool, not *cell.Cell) *router.Fanout {
@@ -139,6 +150,7 @@ func (p *Publisher) Join(ctx *cell.Context, m *message.Message) (int, bool) {
 	if !ok || f.Durable || !f.Same(m.Topic) {
 		return 0, false
 	}
+	p.countTopic(ctx, m, f.Targets())
 	ctx.Join(f, m)
 	return f.Targets(), true
 }

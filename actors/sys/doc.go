@@ -5,13 +5,14 @@
 // four processes with a timer each; here one actor reads all figures in one
 // decision, so that a report is of one moment.
 //
-// Four kinds of topics, all QoS 0:
+// Five kinds of topics, all QoS 0:
 //
 //	$SYS/brokers                            the nodes, retained
 //	$SYS/brokers/NODE/version, sysdescr     retained
 //	$SYS/brokers/NODE/uptime, datetime      with every report
 //	$SYS/brokers/NODE/stats/..., metrics/.. decimal numbers, with every report
 //	$SYS/brokers/NODE/clients/ID/connected  presence, as it happens; also .../disconnected
+//	$SYS/brokers/NODE/alarms/ID/alert       as it happens; also .../clear
 //	$SYS/broker/...                         Mosquitto's names, retained
 //
 // Where it differs from emqttd: uptime and datetime come with the report and not

@@ -23,6 +23,7 @@ type Settings struct {
 	Interval  time.Duration // between reports; 0: none. The configuration sees to at least a second
 	Presence  bool          // clients that come and go
 	Mosquitto bool          // $SYS/broker/... beside emqttd's names
+	Monitor   Monitor
 }
 
 // Memory is what outlives the incarnations of the actor.
@@ -32,6 +33,8 @@ type Memory struct {
 	figures Figures
 	about   About
 	timer   cell.TimerFired // the next report
+	look    cell.TimerFired // the next look of the monitor
+	probe   []Probe
 	state   state
 }
 
@@ -40,19 +43,29 @@ type state struct {
 	set   Settings
 	most  values // the highest that were seen, at a report or when a client came
 	loads loads
+
+	watched []watched // by probe; immutable, a look makes new ones
 }
+
+const (
+	timerReport uint8 = iota
+	timerLook
+)
 
 var slot = cell.NewSlot[state]()
 
 // NewMemory makes the memory of the actor, of which a broker has one.
 func NewMemory(pub *session.Publisher, figures Figures, about About, set Settings) *Memory {
-	return &Memory{env: pub.Env, pub: pub, figures: figures, about: about, state: state{set: set}}
+	m := &Memory{env: pub.Env, pub: pub, figures: figures, about: about, state: state{set: set}}
+	m.probe = m.probes()
+	return m
 }
 
 // Kind makes the actor kind of the one cell of m.
 func Kind(m *Memory) *cell.Kind {
 	return &cell.Kind{Name: "sys", Module: "emqttd_broker", Init: true, New: func(c *cell.Cell) cell.Stage {
-		cell.InitTimer(&m.timer, c, 0)
+		cell.InitTimer(&m.timer, c, timerReport)
+		cell.InitTimer(&m.look, c, timerLook)
 		return &service{m}
 	}}
 }
@@ -80,8 +93,15 @@ func (s *service) Receive(ctx *cell.Context) {
 	case *configure:
 		slot.Edit(ctx, &s.state).set = msg.set
 		ctx.Arm(s.timer.Timer(), ctx.Now())
+		s.watch(ctx, msg.set.Monitor)
+	case *announce:
+		s.announce(ctx, msg.alarm)
 	case *cell.TimerFired:
-		s.report(ctx)
+		if msg.Key == timerLook {
+			s.monitor(ctx)
+		} else {
+			s.report(ctx)
+		}
 	case *cell.Poison:
 		s.poison(ctx, msg)
 	case *cell.Skip:
@@ -95,6 +115,16 @@ func (s *service) Receive(ctx *cell.Context) {
 func (s *service) started(ctx *cell.Context) {
 	if s.timer.Timer().Deadline() == 0 {
 		ctx.Arm(s.timer.Timer(), ctx.Now())
+		s.watch(ctx, slot.See(ctx, &s.state).set.Monitor)
+	}
+}
+
+// watch sets the time of the monitor's next look.
+func (s *service) watch(ctx *cell.Context, m Monitor) {
+	if m.Interval > 0 {
+		ctx.Arm(s.look.Timer(), ctx.Now()+int64(m.Interval))
+	} else {
+		ctx.Clear(s.look.Timer())
 	}
 }
 
@@ -121,8 +151,16 @@ func (s *service) next(ctx *cell.Context, st *state) {
 // poison goes on without what crashed the actor twice; a report that is left
 // out must not be the last.
 func (s *service) poison(ctx *cell.Context, p *cell.Poison) {
-	switch p.Message.(type) {
-	case *cell.TimerFired, *cell.Started:
-		s.next(ctx, slot.See(ctx, &s.state))
+	st := slot.See(ctx, &s.state)
+	switch m := p.Message.(type) {
+	case *cell.Started:
+		s.next(ctx, st)
+		s.watch(ctx, st.set.Monitor)
+	case *cell.TimerFired:
+		if m.Key == timerLook {
+			s.watch(ctx, st.set.Monitor)
+		} else {
+			s.next(ctx, st)
+		}
 	}
 }

@@ -177,13 +177,17 @@ func (t *Tracer) end(tr *Trace) {
 }
 
 // Stop ends a trace and reports whether there was one with that id. Its events
-// can still be read, until others take its place.
+// can still be read, until others take its place; its file is complete. It waits
+// for the disk: actors do not call it.
 func (t *Tracer) Stop(id int) bool {
 	tr := t.Get(id)
 	if tr == nil {
 		return false
 	}
 	t.end(tr)
+	if tr.file != nil {
+		_ = tr.file.flush(tr) // Status tells why it failed
+	}
 	return true
 }
 

@@ -231,10 +231,7 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 	for _, id := range msg.PubrelBad {
 		b = c.pubrel(ctx, b, id, packet.PacketIDNotFound)
 	}
-	if len(msg.Deliveries) > 0 && !msg.Deliveries[0].Retain && metrics.Sampled(ctx.Now()) {
-		now := ctx.Group().Clock().Now() // the turn's own time stands still
-		c.env.Metrics.Delivery.Count(ctx, time.Duration(now-msg.Deliveries[0].Message.At))
-	}
+	c.measure(ctx, msg.Deliveries)
 	count(ctx, messages[:], c.env.Metrics.MessagesSent[:])
 	n, releases := int64(len(msg.Deliveries)), int64(len(msg.Pubrel)+len(msg.PubrelBad))
 	ctx.Count(&c.env.Metrics.PacketsSent[packet.PUBLISH], n)
@@ -256,6 +253,31 @@ func (c *client) pubrel(ctx *cell.Context, b []byte, id packet.ID, code packet.R
 		panic("ws_client: PUBREL: " + err.Error())
 	}
 	return b
+}
+
+// measure takes down how late deliveries are, by the first of them, and counts
+// the topics that an operator has asked for.
+func (c *client) measure(ctx *cell.Context, all []cast.Delivery) {
+	if len(all) == 0 {
+		return
+	}
+	if first := all[0].Message; !all[0].Retain {
+		if metrics.Sampled(ctx.Now()) {
+			now := ctx.Group().Clock().Now() // the turn's own time stands still
+			c.env.Metrics.Delivery.Count(ctx, time.Duration(now-first.At))
+		}
+		// What waited while the client was away is not its slowness.
+		if late := time.Duration(ctx.Now() - max(first.At, c.conn.Opened)); c.env.Slow.Late(late) {
+			c.env.Slow.Note(ctx, c.state.clientID, first.Topic, late)
+		}
+	}
+	if c.env.Topics.On() {
+		for i := range all {
+			if t := c.env.Topics.Find(all[i].Message.Topic); t != nil {
+				ctx.Count(&t.Sent[all[i].QoS], 1)
+			}
+		}
+	}
 }
 
 // alias replaces a topic that the client knows by its alias, or tells it one

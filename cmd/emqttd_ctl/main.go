@@ -129,6 +129,6 @@ func (c *ctl) nouns() []*cobra.Command {
 	return []*cobra.Command{
 		c.status(), c.broker(), c.users(), c.clients(), c.sessions(), c.routes(), c.topics(), c.subscriptions(),
 		c.vm(), c.trace(), c.listeners(),
-		c.publish(), c.retained(), c.bans(), c.keys(), c.config(), c.metrics(), c.tree(), c.actors(), c.audit(), c.events(), c.raw(),
+		c.publish(), c.retained(), c.bans(), c.keys(), c.config(), c.metrics(), c.tree(), c.actors(), c.alarms(), c.slow(), c.topicMetrics(), c.audit(), c.events(), c.raw(),
 	}
 }

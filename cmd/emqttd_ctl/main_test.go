@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"emqttd/actors/alarm"
 	"emqttd/protocol/client"
 	"emqttd/protocol/packet"
 	"emqttd/supervisor/broker/brokertest"
@@ -131,6 +132,18 @@ func TestATraceFromItsBeginningToItsFile(t *testing.T) {
 	d.ok("trace", "delete", "1")
 	code, _, _ = d.run("trace", "stop", "1")
 	require.Equal(t, exitRefused, code)
+}
+
+func TestAlarmsAndSingleTopics(t *testing.T) {
+	d := newDesk(t)
+	d.b.Alarms().Raise(alarm.Alarm{ID: "test", Severity: alarm.Error, Title: "a test", RaisedAt: time.Now()})
+	require.Regexp(t, `(?m)^test +error `, d.ok("alarms", "list"))
+	d.ok("alarms", "clear", "test")
+	require.Regexp(t, `(?m)^test +error `, d.ok("alarms", "history"))
+	d.ok("topic-metrics", "add", "room/4")
+	require.Regexp(t, `(?m)^room/4 .* \[0,0,0\] +\[0,0,0\] +0$`, d.ok("topic-metrics", "list"))
+	d.ok("topic-metrics", "del", "room/4")
+	require.Contains(t, d.ok("slow", "list"), "LATENCY SECONDS")
 }
 
 func TestUsersAndKeys(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"emqttd/actors/alarm"
 	"emqttd/actors/metrics"
 	"emqttd/actors/sys"
 	"emqttd/supervisor/cell"
@@ -24,6 +25,7 @@ type Sources struct {
 	Kinds         iter.Seq[*cell.Kind]
 	Services      iter.Seq[*cell.Cell] // the actors whose mailboxes all connections share
 	Listeners     iter.Seq[Listener]
+	Alarms        *alarm.Table
 }
 
 // Listener is one listener.
@@ -54,6 +56,17 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.store(out)
 	c.actors(out)
 	c.memory(out)
+	c.alarms(out)
+}
+
+func (c *collector) alarms(out *writer) {
+	n := map[alarm.Severity]int{alarm.Warning: 0, alarm.Error: 0, alarm.Critical: 0}
+	for _, a := range c.Alarms.Active() {
+		n[a.Severity]++
+	}
+	for severity, n := range n {
+		out.gauge("emqttd_alarms", "Alarms that are raised.", float64(n), "severity", string(severity))
+	}
 }
 
 func (c *collector) about(out *writer) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"emqttd/actors/alarm"
 	"emqttd/actors/cast"
 	"emqttd/actors/cm"
 	"emqttd/actors/metrics"
@@ -186,6 +187,9 @@ func (b *Broker) build() error {
 		return err
 	}
 	b.env.Trace = trace.New(traceBounds(cfg, b.dataFile("trace")), b.pool.Try)
+	b.env.Alarms = alarm.New(alarm.Bounds{MaxActive: cfg.Monitor.MaxAlarms, History: cfg.Monitor.History}, b.alarmed)
+	b.env.Slow = metrics.NewSlow(cfg.SlowSubscribers.Threshold, cfg.SlowSubscribers.Top, cfg.SlowSubscribers.Window)
+	b.env.Topics = metrics.NewTopics(cfg.TopicMetrics.MaxTopics)
 	if err := b.loadBans(); err != nil {
 		return err
 	}
@@ -214,8 +218,12 @@ func (b *Broker) services() {
 	b.kinds.retainer = env.Retainer.Kind()
 	b.kinds.router = router.Kind(table, env)
 	env.Router = []*cell.Cell{cell.New(b.kinds.router, "router/0", g, nil)}
+	set := settingsOf(b.cfg)
+	if b.manual {
+		set.Monitor.Interval = 0 // what this process measures is no part of a simulation
+	}
 	b.kinds.sys = sys.Kind(sys.NewMemory(b.pub, sys.FiguresOf(b.pub), sys.About{Version: Version(), Description: description,
-		Started: b.started.UnixNano()}, settingsOf(b.cfg)))
+		Started: b.started.UnixNano()}, set))
 	env.Sys = cell.New(b.kinds.sys, "sys", g, nil)
 	b.kinds.session = session.Kind(env)
 	mem := sm.NewMemory(env, b.pub, b.kinds.session, &b.epochs, &b.numbers)
@@ -306,7 +314,10 @@ func Version() string {
 }
 
 func settingsOf(c *config.Config) sys.Settings {
-	return sys.Settings{Interval: c.Sys.Interval, Presence: c.Sys.Presence, Mosquitto: c.Sys.MosquittoNames}
+	m := c.Monitor
+	return sys.Settings{Interval: c.Sys.Interval, Presence: c.Sys.Presence, Mosquitto: c.Sys.MosquittoNames,
+		Monitor: sys.Monitor{Interval: m.Interval, GCPause: m.GCPause, Schedule: m.ScheduleLatency, Mailbox: m.Mailbox,
+			MemoryPercent: m.MemoryPercent, Calm: m.Calm}}
 }
 
 // ErrStore is wrapped by what Failed delivers when the store can write no longer:

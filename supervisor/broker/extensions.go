@@ -18,7 +18,7 @@ func (b *Broker) extensions() (all []api.Extension) {
 		b.scope = b.newMicroscope()
 		all = append(all, b.scope.Extension())
 	}
-	return append(all, observe.Traces(b.env.Trace))
+	return append(all, observe.Traces(b.env.Trace), observe.Watch(b.env.Alarms, b.env.Slow, b.env.Topics))
 }
 
 // page is what the dashboard shows at /.

@@ -44,7 +44,7 @@ var ranks = [][]string{
 	{"supervisor/cell"},
 	{"supervisor"},
 	{"supervisor/chaos", "supervisor/stagetest"},
-	{"actors/metrics", "actors/trace"},
+	{"actors/metrics", "actors/trace", "actors/alarm"},
 	{"actors/cast"},
 	{"actors/cast/casttest"},
 	{"actors/hook"},

@@ -54,6 +54,15 @@ type Config struct {
 	// Traces: the way of one client's packets, one topic's messages.
 	Trace Trace `yaml:"trace"`
 
+	// When the broker raises alarms about itself.
+	Monitor Monitor `yaml:"monitor"`
+
+	// Subscribers that get messages late.
+	SlowSubscribers SlowSubscribers `yaml:"slow_subscribers"`
+
+	// Messages counted by topic.
+	TopicMetrics TopicMetrics `yaml:"topic_metrics"`
+
 	// Crash actors on purpose, to see that no client notices.
 	Chaos Chaos `yaml:"chaos"`
 }
@@ -190,5 +199,9 @@ func Default() *Config {
 		Ban:       Ban{PoisonCount: 3, PoisonWindow: time.Minute, PoisonBan: 5 * time.Minute},
 		Sys:       Sys{Interval: time.Minute, Presence: true, MosquittoNames: true},
 		Trace:     Trace{MaxTraces: 8, MaxEvents: 4096, MaxDuration: time.Hour, FileSize: 16 * MiB, Files: 2},
+		Monitor: Monitor{Interval: 10 * time.Second, GCPause: 100 * time.Millisecond, ScheduleLatency: 100 * time.Millisecond,
+			Mailbox: 10_000, MemoryPercent: 90, Calm: 3, MaxAlarms: 1000, History: 1000},
+		SlowSubscribers: SlowSubscribers{Threshold: 500 * time.Millisecond, Top: 20, Window: 10 * time.Minute},
+		TopicMetrics:    TopicMetrics{MaxTopics: 256},
 	}
 }
