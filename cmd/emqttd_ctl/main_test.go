@@ -31,9 +31,11 @@ type desk struct {
 	in  string
 }
 
-func newDesk(t *testing.T, sets ...string) *desk {
+func newDesk(t *testing.T, sets ...string) *desk { return newDeskOf(t, brokertest.Start, sets) }
+
+func newDeskOf(t *testing.T, start func(testing.TB, ...string) *brokertest.Broker, sets []string) *desk {
 	d := &desk{t: t, dir: t.TempDir()}
-	d.b = brokertest.Start(t, append([]string{"dashboard.bind=127.0.0.1:0", "store.engine=pebble", "node.data_dir=" + d.dir}, sets...)...)
+	d.b = start(t, append([]string{"dashboard.bind=127.0.0.1:0", "store.engine=pebble", "node.data_dir=" + d.dir}, sets...)...)
 	d.env = map[string]string{"EMQTTD_CTL_URL": "http://" + d.b.Addr("dashboard").String(), "EMQTTD_NODE__DATA_DIR": d.dir}
 	return d
 }
