@@ -107,10 +107,10 @@ type item struct {
 	msg    *message.Message
 	qos    packet.QoS
 	retain bool
-	subIDs []uint32
-	share  *cast.ShareRef
 	again  bool // it may have been sent before the broker was killed: DUP is set
 	found  bool // by a lookup of retained messages: the store does not know yet that it waits
+	subIDs []uint32
+	share  *cast.ShareRef
 }
 
 // flight is a message that was sent and is not done.

@@ -154,7 +154,9 @@ func (f *flags) serve(cfg *config.Config, origins *config.Origins, stderr io.Wri
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
+	starting.Store(true)
 	b, err := broker.Start(cfg, log)
+	starting.Store(false)
 	if err != nil {
 		log.Error().Err(err).Msg("start failed")
 		return 1

@@ -10,6 +10,7 @@ import (
 	"runtime/metrics"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // heapFloor is the heap size below which the collector is left waiting. What is
@@ -17,6 +18,13 @@ import (
 // default of twice that ran 25 to 65 collections a second at full load, which was
 // the first cost of nearly every scenario.
 const heapFloor = 64 << 20
+
+// While the broker starts nearly all that it allocates stays: queues that are read
+// from the store. Room for as much again as is live would be memory that nothing
+// needs afterwards.
+const startPercent = 20
+
+var starting atomic.Bool
 
 // tuneMemory sets Go's collector: limit in bytes, 0 for nine tenths of what the
 // control group allows, if it says so. GOGC and GOMEMLIMIT in the environment
@@ -50,7 +58,11 @@ func (t *tuner) collected() {
 func (t *tuner) adjust() {
 	metrics.Read(t.sample)
 	live := max(t.sample[0].Value.Uint64(), 1<<20)
-	percent := max(100, int(100*heapFloor/live)-100)
+	least := 100
+	if starting.Load() {
+		least = startPercent
+	}
+	percent := max(least, int(100*heapFloor/live)-100)
 	// Setting it stops the world: not for small changes.
 	if percent > t.percent*5/4 || percent < t.percent*4/5 {
 		t.percent = percent
