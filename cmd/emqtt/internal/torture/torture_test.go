@@ -49,7 +49,7 @@ func target(t *testing.T, sets ...string) Options {
 	require.NoError(t, err)
 	address := l.Addr().String()
 	require.NoError(t, l.Close())
-	sets = append([]string{"listeners.tcp.default.bind=" + address, "listeners.ws.default.bind=",
+	sets = append([]string{"listeners.tcp.default.bind=" + address, "listeners.ws.default.bind=", "dashboard.bind=",
 		"node.data_dir=" + t.TempDir(), "session.will_restart_grace=50ms"}, sets...)
 	t.Setenv(brokerSets, strings.Join(sets, ";"))
 	return Options{Start: fmt.Sprintf("'%s' -test.run=^$", os.Args[0]), Address: address, Log: os.Stderr, Progress: func(s string) { t.Log(s) }}
