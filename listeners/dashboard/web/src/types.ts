@@ -385,3 +385,27 @@ export interface TraceEvent {
   bytes?: number
   count?: number
 }
+
+export interface Alarm {
+  id: string
+  severity: string
+  title: string
+  summary: string
+  raised_at: string
+  cleared_at?: string
+}
+
+export interface SlowSubscriber {
+  client_id: string
+  topic: string
+  latency_seconds: number
+  at: string
+}
+
+export interface TopicMetrics {
+  topic: string
+  since: string
+  received_messages: number[]
+  sent_messages: number[]
+  dropped_messages: number
+}

@@ -3,6 +3,7 @@
 // The menu, top to bottom: emqttd's pages in emqttd's order, ours among them.
 // A new page is one line here.
 import { actors } from './actors'
+import { alarms } from './alarms'
 import { audit } from './audit'
 import { bans } from './bans'
 import { clients } from './clients'
@@ -21,6 +22,7 @@ export type { Page }
 
 export const pages: Page[] = [
   overview,
+  alarms,
   clients,
   sessions,
   topics,

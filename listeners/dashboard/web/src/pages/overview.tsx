@@ -10,6 +10,7 @@ import type { Gauge, Listener, Metrics, Node, Stats } from '../types'
 import { Badge, Code, Empty, Facts, Failure, Loading, Panel } from '../ui/basics'
 import { Sparkline } from '../ui/sparkline'
 import { Rows } from '../ui/table'
+import { ActiveAlarms } from './alarms'
 import type { Page } from './page'
 
 function Overview() {
@@ -19,6 +20,7 @@ function Overview() {
   if (!now) return first.error === undefined ? <Loading /> : <Failure error={first.error} retry={first.reload} />
   return (
     <>
+      <ActiveAlarms />
       <Tiles now={now} seconds={seconds.length > 0 ? seconds : [now]} />
       <div class="columns">
         <Totals now={now} />
