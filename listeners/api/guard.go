@@ -8,12 +8,17 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 )
 
 // guard is what every request passes before a route sees it.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.secure(w.Header())
+		// The page's files and probes have a deadline, too; a stream takes it away.
+		rc := http.NewResponseController(w)
+		_ = rc.SetReadDeadline(time.Now().Add(s.opts.Timeout))
+		_ = rc.SetWriteDeadline(time.Now().Add(2 * s.opts.Timeout))
 		if err := s.checkHost(r); err != nil {
 			problemOf(err).write(w)
 			return

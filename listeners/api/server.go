@@ -180,9 +180,6 @@ func (s *Server) route(rt *Route) http.Handler {
 			ctx, cancel := context.WithTimeout(r.Context(), s.opts.Timeout)
 			defer cancel()
 			c.Request = r.WithContext(ctx)
-			// Before the body is read and behind the answer's last byte.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.opts.Timeout))
-			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(2 * s.opts.Timeout))
 		}
 		err := s.admit(rt, c)
 		var v any
@@ -199,10 +196,17 @@ func (s *Server) route(rt *Route) http.Handler {
 		if status == 0 {
 			status = c.respond(v, err)
 		}
-		if rt.Change != "" {
+		if rt.Change != "" && worthALine(rt, c, status) {
 			s.opts.Audit.add(c, rt.Change, status, err)
 		}
 	})
+}
+
+// worthALine reports whether the audit log gets a line: not for what nobody known
+// has tried in vain, or whoever reaches the port could push every other line out.
+// A wrong password has one; the limiter bounds how many.
+func worthALine(rt *Route, c *Call, status int) bool {
+	return c.Principal.Via != ViaNothing || rt.Role == Public && (status == http.StatusUnauthorized || status == http.StatusForbidden)
 }
 
 // admit finds out who asks and whether they may.
@@ -235,6 +239,9 @@ func (s *Server) stream(rt *Route, c *Call, w http.ResponseWriter) error {
 	if s.streams.Add(1) > int64(s.opts.MaxStreams) {
 		return Fail(http.StatusServiceUnavailable, "%d streams are open, as many as dashboard.max_streams allows", s.opts.MaxStreams)
 	}
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Time{})
+	_ = rc.SetWriteDeadline(time.Time{}) // a stream sets its own for what it writes
 	return rt.Stream(c, w)
 }
 

@@ -3,7 +3,9 @@
 package broker_test
 
 import (
+	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"regexp"
@@ -178,6 +180,57 @@ func TestWrongPasswordsAreCounted(t *testing.T) {
 	require.NotEmpty(t, h.Get("Retry-After"))
 	w.root().refused(http.StatusTooManyRequests, "GET", "/node", nil)
 	w.bearer("emqttd_x.y").refused(http.StatusTooManyRequests, "GET", "/node", nil)
+}
+
+func TestNobodyKnownFillsTheAuditLog(t *testing.T) {
+	b := withDashboard(t, "dashboard.login_failures=2", "dashboard.login_window=1h")
+	w := browse(t, b)
+	w.root().get("/node", nil)
+	everyRoute(b, func(r api.Route, path string) {
+		if r.Role != api.Public {
+			w.refused(http.StatusUnauthorized, r.Method, path, nil)
+		}
+	})
+	w.refused(http.StatusUnsupportedMediaType, "POST", "/login", nil)
+	for i := range 5 {
+		status := http.StatusUnauthorized
+		if i >= 2 {
+			status = http.StatusTooManyRequests
+		}
+		w.refused(status, "POST", "/login", api.Credentials{Username: "root", Password: "guess"})
+	}
+	var log api.Page[api.AuditEntry]
+	w.root().get("/audit", &log)
+	require.Equal(t, 2, log.Total, "the wrong passwords that were looked at")
+}
+
+// TestADeadlineEndsWithItsRequest: a stream goes on longer, and the next request on
+// a connection has its own.
+func TestADeadlineEndsWithItsRequest(t *testing.T) {
+	b := withDashboard(t, "dashboard.timeout=1s")
+	w := browse(t, b).guest()
+	opened := 0
+	w.client.Transport = &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		opened++
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}}
+	stats := 0
+	stream(t, w, "stats", func(name, _ string) bool {
+		if name == "stats" {
+			stats++
+		}
+		if stats == 1 {
+			w.get("/node", nil) // on a connection that is idle from now on
+		}
+		return stats == 5 // longer than both deadlines of a request
+	})
+	for _, path := range []string{"//", "//livez", "/node"} {
+		res := w.send("GET", path, nil)
+		_, err := io.Copy(io.Discard, res.Body)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, res.StatusCode)
+	}
+	require.Equal(t, 2, opened, "the stream's, and one for all others")
 }
 
 func TestAKnownPasswordIsNotStoppedByTheGuessesOfOthers(t *testing.T) {
