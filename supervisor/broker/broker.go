@@ -59,6 +59,7 @@ type Broker struct {
 	local   *port // for Dial
 	root    *supervisor.Supervisor
 	pool    *group.Pool
+	stalls  *group.Watch
 	gates   atomic.Pointer[gates]
 	engine  store.Engine
 	room    func() bool
@@ -123,6 +124,8 @@ func StartWith(cfg *config.Config, log zerolog.Logger, engine store.Engine) (*Br
 	for _, l := range b.loops {
 		l.Start()
 	}
+	b.stalls = b.newWatch()
+	b.stalls.Start()
 	if err := b.makeLocal(); err != nil {
 		b.Close()
 		return nil, err
@@ -388,6 +391,9 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	err = errors.Join(err, b.drain(ctx))
 	for _, l := range b.loops {
 		l.Close()
+	}
+	if b.stalls != nil { // the last: a loop that is stuck could not be closed
+		b.stalls.Close()
 	}
 	if b.env != nil && b.env.Trace != nil { // a start may fail before
 		err = errors.Join(err, b.env.Trace.Close())

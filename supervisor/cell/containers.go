@@ -14,6 +14,7 @@ type log[L any, C comparable] interface {
 // find is the log of container of in this decision, nil when nothing was
 // written to it.
 func find[L any, C comparable, P log[L, C]](x *Context, of C) P {
+	x.check()
 	for _, a := range x.logs {
 		if l, ok := a.(P); ok && l.container() == of {
 			return l
@@ -36,7 +37,7 @@ func open[L any, C comparable, P log[L, C]](x *Context, of C) P {
 			}
 		}
 	}
-	at(x.cell, Decide, x.msg)
+	x.at(Decide)
 	if free == nil {
 		free = new(L)
 		x.logs = append(x.logs, free)

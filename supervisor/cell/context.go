@@ -30,17 +30,22 @@ type Context struct {
 	slots   []any  // shadows by Slot
 	logs    []any  // redo logs of containers, by type
 	blame   any    // see Blame
+	lease   *group.Lease
+	inside  bool // between enter and leave
+	note    note // for whoever takes the lease
 	joins   []join
 }
 
 func contextOf(g *group.Group) *Context {
-	if x, ok := g.Scratch.(*Context); ok {
+	if x, ok := g.Scratch.Load().(*Context); ok {
 		return x
 	}
-	x := &Context{group: g}
-	g.Scratch = x
+	x := newContext(g)
+	g.Scratch.Store(x)
 	return x
 }
+
+func newContext(g *group.Group) *Context { return &Context{group: g, lease: g.Lease()} }
 
 // Message is what Receive decides about.
 func (x *Context) Message() Message { return x.msg }
@@ -49,7 +54,10 @@ func (x *Context) Message() Message { return x.msg }
 func (x *Context) Self() *Cell { return x.cell }
 
 // Now is the time of the turn, nanoseconds since the Unix epoch.
-func (x *Context) Now() int64 { return x.group.Now() }
+func (x *Context) Now() int64 {
+	x.check()
+	return x.group.Now()
+}
 
 // Group is the group that runs the actor.
 func (x *Context) Group() *group.Group { return x.group }
@@ -67,7 +75,7 @@ func (x *Context) Keep() { x.kept = true }
 
 // Cast sends m to another cell: gen_server:cast. A nil cell is one that is gone.
 func (x *Context) Cast(to *Cell, m Message) {
-	at(x.cell, Decide, x.msg)
+	x.at(Decide)
 	x.noteCast(to)
 	x.effects = append(x.effects, effect{op: opPush, to: to, msg: m})
 }
@@ -85,7 +93,7 @@ func (x *Context) Return(m Message) {
 func (x *Context) Blame(v any) {
 	x.blame = v
 	if v != nil {
-		at(x.cell, Decide, x.msg)
+		x.at(Decide)
 	}
 }
 
@@ -106,7 +114,7 @@ func (x *Context) Bytes() []byte { return x.bytes[len(x.bytes):] }
 
 // Write appends b, made by appending to Bytes, to the sink.
 func (x *Context) Write(to Sink, b []byte) {
-	at(x.cell, Decide, x.msg)
+	x.at(Decide)
 	lo := len(x.bytes)
 	if lo+len(b) <= cap(x.bytes) && len(b) > 0 && &x.bytes[:lo+1][lo] == &b[0] {
 		x.bytes = x.bytes[:lo+len(b)] // encoded in place
@@ -129,7 +137,7 @@ type Acceptor interface {
 
 // Submit hands m to an acceptor.
 func (x *Context) Submit(to Acceptor, m Message) {
-	at(x.cell, Decide, x.msg)
+	x.at(Decide)
 	x.effects = append(x.effects, effect{op: opSubmit, accept: to, msg: m})
 }
 
@@ -146,7 +154,7 @@ type Fanout interface {
 
 // Fan pushes f's messages to f's targets.
 func (x *Context) Fan(f Fanout) {
-	at(x.cell, Decide, x.msg)
+	x.at(Decide)
 	x.lastFan = len(x.effects)
 	x.effects = append(x.effects, effect{op: opFan, fan: f})
 }
@@ -251,8 +259,10 @@ type Batch interface {
 // the next: a crash from here on tries only what comes after. The stage's
 // Receive calls it once per part and returns after the last.
 func (x *Context) Commit(b Batch) {
+	x.leave()
 	x.commitWrites()
 	b.Advance()
 	x.ready = len(x.effects)
 	x.cell.settled(x.msg)
+	x.enter(x.cell, Decide)
 }

@@ -50,7 +50,7 @@ type outbox struct {
 func (x *Context) perform(hooked bool) {
 	for x.next < x.ready {
 		if hooked {
-			at(x.cell, Between, x.msg)
+			x.between()
 		}
 		e := &x.effects[x.next]
 		switch e.op {
@@ -90,7 +90,7 @@ func (x *Context) perform(hooked bool) {
 func (x *Context) spread(e *effect, hooked bool) {
 	for n := int64(e.fan.Len()); e.n < n; {
 		if hooked && e.n > 0 {
-			at(x.cell, Between, x.msg)
+			x.between()
 		}
 		to, m := e.fan.At(int(e.n))
 		if to != nil {
@@ -104,18 +104,21 @@ func (x *Context) spread(e *effect, hooked bool) {
 // save moves the committed effects that are not done into the cell, for the
 // next incarnation, and forgets the rest.
 func (x *Context) save(c *Cell) {
-	if x.next < x.ready {
-		left := x.effects[x.next:x.ready]
-		for _, e := range left {
-			if e.op == opAppend {
-				lo := len(c.outbox.bytes)
-				c.outbox.bytes = append(c.outbox.bytes, x.bytes[e.lo:e.hi]...)
-				e.lo, e.hi = lo, len(c.outbox.bytes)
-			}
-			c.outbox.effects = append(c.outbox.effects, e)
-		}
-	}
+	c.leaveBehind(x.effects[x.next:x.ready], x.bytes)
 	x.reset()
+}
+
+// leaveBehind keeps effects, and the bytes that they append, for the next
+// incarnation.
+func (c *Cell) leaveBehind(left []effect, bytes []byte) {
+	for _, e := range left {
+		if e.op == opAppend {
+			lo := len(c.outbox.bytes)
+			c.outbox.bytes = append(c.outbox.bytes, bytes[e.lo:e.hi]...)
+			e.lo, e.hi = lo, len(c.outbox.bytes)
+		}
+		c.outbox.effects = append(c.outbox.effects, e)
+	}
 }
 
 // load takes the effects that an incarnation left in the cell.

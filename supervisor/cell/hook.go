@@ -80,8 +80,19 @@ func (hs hooks) At(c *Cell, phase Phase, m Message) {
 	}
 }
 
-func at(c *Cell, phase Phase, m Message) {
+// at is a place where a hook may do what it likes to the decision.
+func (x *Context) at(phase Phase) {
+	x.check()
 	if h := hook.Load(); h != nil {
-		(*h).At(c, phase, m)
+		(*h).At(x.cell, phase, x.msg)
+		x.check()
 	}
+}
+
+// between is a place between two effects: what waits there may be fenced.
+func (x *Context) between() {
+	c := x.cell
+	x.enter(c, Between)
+	x.at(Between)
+	x.leave()
 }

@@ -28,10 +28,11 @@ const (
 	ByGoexit // runtime.Goexit
 	ByStop   // a stop that nobody ordered, or the restart of its supervisor
 	ByMaking // Kind.New crashed
+	ByStall  // a stage did not return
 	reasons
 )
 
-var reasonNames = [reasons]string{"supervisor", "panic", "goexit", "stop", "restart"}
+var reasonNames = [reasons]string{"supervisor", "panic", "goexit", "stop", "restart", "stall"}
 
 // String is the metric label.
 func (r Reason) String() string { return reasonNames[r] }

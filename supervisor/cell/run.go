@@ -4,6 +4,7 @@ package cell
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -97,8 +98,10 @@ func (r *run) user() bool {
 	}
 	x.msg = m
 	r.phase = inDecide
-	at(c, Before, m)
+	x.enter(c, Decide)
+	x.at(Before)
 	c.invoker.InvokeUserMessage(c)
+	x.leave()
 	r.phase = inCore
 	x.commitWrites()
 	x.ready = len(x.effects)
@@ -106,7 +109,7 @@ func (r *run) user() bool {
 	c.settled(m)
 	r.finishEffects()
 	if hook.Load() != nil {
-		at(c, Done, m)
+		x.at(Done)
 	}
 	kept := x.kept
 	x.reset()
@@ -214,8 +217,17 @@ func (c *Cell) drain() {
 // what was committed, tells the supervisor, and leaves the group fit to go on.
 func (r *run) finish() {
 	c := r.c
+	if r.x.lease.Fenced() {
+		if recover() != nil { // whatever it was, nobody waits for it
+			runtime.Goexit()
+		}
+		return // in a Goexit
+	}
 	if !r.clean {
 		reason := recover() // nil: Goexit
+		if r.x.inside {
+			r.x.leave()
+		}
 		if r.phase == inCore {
 			panic(fmt.Sprintf("trusted core: %s: %v\n%s", c.name, reason, debug.Stack()))
 		}

@@ -50,7 +50,7 @@ func (sl Slot[S]) Edit(x *Context, cur *S) *S {
 	if sh.cur != nil {
 		panic("cell: one decision edits two states of one type")
 	}
-	at(x.cell, Decide, x.msg)
+	x.at(Decide)
 	sh.cur, sh.next = cur, *cur
 	x.writes = append(x.writes, sh)
 	return &sh.next

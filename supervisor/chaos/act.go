@@ -30,6 +30,7 @@ func (in *Injector) act(c *cell.Cell, a *armed) {
 	case Stop:
 		c.Stop()
 	case Delay, Stall:
+		c.Touch() // it may be found stuck meanwhile
 		in.opts.Wait(do.For, a.cancel)
 	case Kill:
 		in.opts.Kill()

@@ -68,12 +68,13 @@ type Group struct {
 	clock   Clock
 	now     int64 // time of the current turn, see Tick
 	heap    timerHeap
-	sweepAt int           // length of heap at which it is swept
-	turns   atomic.Uint64 // tasks run, for the stall watch
+	sweepAt int    // length of heap at which it is swept
+	turns   uint64 // tasks run
+	lease   atomic.Pointer[Lease]
 
 	// Scratch is the memory of one decision, shared by all cells of the group;
 	// package cell owns it.
-	Scratch any
+	Scratch atomic.Value
 }
 
 // New makes a group that somebody else drives: wake is called, from any
@@ -81,6 +82,7 @@ type Group struct {
 func New(name string, clock Clock, wake func()) *Group {
 	g := &Group{name: name, clock: clock, wake: wake, sweepAt: minSweep}
 	g.now = clock.Now()
+	g.lease.Store(new(Lease))
 	return g
 }
 
@@ -94,8 +96,8 @@ func (g *Group) Now() int64 { return g.now }
 // Clock is the group's clock; it may be read from anywhere.
 func (g *Group) Clock() Clock { return g.clock }
 
-// Turns counts the tasks that were run; it stands still while one is stuck.
-func (g *Group) Turns() uint64 { return g.turns.Load() }
+// Turns counts the tasks that were run. It may be called by the driver only.
+func (g *Group) Turns() uint64 { return g.turns }
 
 // Schedule appends a claimed task to the run list.
 func (g *Group) Schedule(t *Task) {
@@ -144,7 +146,7 @@ func (g *Group) RunOne() bool {
 	}
 	g.head = t.next
 	t.next = nil
-	g.turns.Add(1)
+	g.turns++
 	t.runner.Run(g)
 	return true
 }

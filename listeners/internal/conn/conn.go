@@ -111,7 +111,7 @@ func (c *Conn) Crashed(crash *cell.Crash) {
 // on of the end is said to the others at once: the session learns of it, however
 // long the actor takes.
 func (c *Conn) Abort(_ *cell.Cell, crash *cell.Crash) {
-	c.fail(metrics.ClosePoison, "poison")
+	c.fail(metrics.ClosePoison, crash.Text)
 	if crash.Restart && c.base.Out != nil {
 		c.base.Client.Push(&cast.Closed{Reason: metrics.ClosePoison})
 		c.base.Protocol.Push(&cast.Closed{Reason: metrics.ClosePoison})

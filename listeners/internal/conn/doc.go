@@ -12,6 +12,9 @@
 // something to say is written once. So a connection owns no read buffer, no
 // goroutine, and no out-buffer while it is idle.
 //
+// A loop whose goroutine is stuck in an actor's code is given to another one (see
+// Replace): nothing of a loop but its read buffers belongs to its goroutine.
+//
 // On Linux the loop waits on an epoll set of its own (see epoll for how), with an
 // eventfd for other threads and a timerfd for its timers. Elsewhere, and for
 // in-memory connections, each socket has a reading and a writing goroutine that

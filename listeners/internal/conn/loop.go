@@ -70,6 +70,7 @@ type Loop struct {
 	posts int      // of todo, begun
 
 	start   sync.Once
+	serial  atomic.Uint32 // of the goroutine that is the loop; higher for later ones
 	stop    atomic.Bool
 	stopped chan struct{}
 }
@@ -107,7 +108,7 @@ func (l *Loop) Supervisor() *supervisor.Supervisor { return l.sup }
 func (l *Loop) Len() int { return int(l.n.Load()) }
 
 // Start starts the loop's goroutine.
-func (l *Loop) Start() { l.start.Do(func() { go l.run() }) }
+func (l *Loop) Start() { l.start.Do(func() { go l.run(0, nil) }) }
 
 // Post runs f on the loop, from any goroutine.
 func (l *Loop) Post(f func()) {
@@ -134,15 +135,24 @@ func (l *Loop) Close() {
 // run is the loop's goroutine. A Goexit in an actor's code ends it; the deferred
 // call starts the next, which goes on where the dying one was: sockets that were
 // not read are still ready.
-func (l *Loop) run() {
+//
+// One that was stuck in an actor's code and was replaced has nothing to say when
+// it comes back.
+func (l *Loop) run(serial uint32, first func()) {
 	ended := false
 	defer func() {
-		if !ended {
-			go l.run()
-			return
+		switch {
+		case l.serial.Load() != serial:
+		case ended:
+			close(l.stopped)
+		default:
+			go l.run(serial, nil)
 		}
-		close(l.stopped)
 	}()
+	l.g.Drive(l)
+	if first != nil {
+		first()
+	}
 	for {
 		l.g.Tick()
 		l.drain() // first: what a Goexit interrupted still reads the shared buffers
@@ -169,6 +179,15 @@ func (l *Loop) turned() {
 		l.opts.Env.Metrics.Turn.Observe(time.Duration(l.opts.Clock.Now() - l.turn))
 		l.turn = 0
 	}
+}
+
+// Replace implements group.Driver: the sockets, the timers and all that was said
+// to the loop are taken over by another goroutine. The buffers are left to the
+// one that is stuck, which may be reading them.
+func (l *Loop) Replace(first func()) {
+	serial := l.serial.Add(1)
+	l.read, l.plain, l.chunk, l.frame = make([]byte, len(l.read)), nil, nil, nil
+	go l.run(serial, first)
 }
 
 // idle announces the wait; false: there is work already.

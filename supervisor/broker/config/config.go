@@ -110,6 +110,11 @@ type Runtime struct {
 	// See actor_max_crashes.
 	ActorCrashWindow time.Duration `yaml:"actor_crash_window" min:"1ms" max:"24h" reload:"yes"`
 
+	// How long an actor may take over one message. One that does not return
+	// within this time is reported with its stack; other connections of its
+	// loop go on without it, its own is closed.
+	StallAfter time.Duration `yaml:"stall_after" min:"100ms" max:"1h"`
+
 	// How long a stop (SIGTERM) may take: clients are told 0x8B, wills without
 	// delay are published, what is owed to the store is written. Then the
 	// process ends whatever is left.
@@ -185,6 +190,7 @@ func Default() *Config {
 			ReadBuffer:       256 * KiB,
 			ActorMaxCrashes:  5,
 			ActorCrashWindow: 10 * time.Second,
+			StallAfter:       time.Second,
 			ShutdownTimeout:  30 * time.Second,
 		},
 		Log:       Log{Level: LogInfo, Format: LogConsole, HexBytes: 64},
