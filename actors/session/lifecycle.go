@@ -147,6 +147,9 @@ func (st *stage) reply(present bool) {
 func (st *stage) reset() []store.Op {
 	st.unrouteAll()
 	for id, f := range st.inflight.All {
+		if _, still := st.inflight.Get(st.x, id); !still {
+			continue // offline has passed it on, in this decision
+		}
 		st.inflight.Delete(st.x, id)
 		st.pass(f.item, true)
 	}

@@ -326,6 +326,25 @@ func TestTooManySubscriptionsAreRefusedOneByOne(t *testing.T) {
 	require.Equal(t, []string{"SUBACK [success success success success quota exceeded quota exceeded]"}, e.answered())
 }
 
+// TestASharedMessageOfASessionThatEndsGoesToOneOtherMemberOnce: what the lost
+// connection has passed on already, the end of the session does not pass on
+// again.
+func TestASharedMessageOfASessionThatEndsGoesToOneOtherMemberOnce(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(kept)
+	d.subscribe(e, filter("$share/g/t", 1))
+	d.publish(msg(1, "t", "x"))
+	require.Equal(t, []string{"q1 #1 x"}, e.sent())
+	other := d.w.Probe("other")
+	member := &cast.Member{Session: other.Cell}
+	member.Online.Store(1)
+	member.Window.Store(10)
+	d.pub.Table.Accept(&cast.Route{Filter: "t", Group: "g", New: &cast.Subscription{Session: other.Cell, Number: 8, ClientID: "other",
+		Filter: "$share/g/t", QoS: 1, Share: member}})
+	d.tell(&cast.Destroy{Reason: metrics.CloseTakeover})
+	require.Equal(t, []string{"x"}, heard(other))
+}
+
 // TestACrashAtAnyStepIsSeenByNobody plays a session's life with a death of its
 // actor at every step.
 func TestACrashAtAnyStepIsSeenByNobody(t *testing.T) {
