@@ -68,8 +68,9 @@ type Group struct {
 	clock   Clock
 	now     int64 // time of the current turn, see Tick
 	heap    timerHeap
-	sweepAt int    // length of heap at which it is swept
-	turns   uint64 // tasks run
+	sweepAt int           // length of heap at which it is swept
+	ran     uint64        // tasks run; the driver's
+	turns   atomic.Uint64 // ran, as of the last Tick
 	lease   atomic.Pointer[Lease]
 
 	// Scratch is the memory of one decision, shared by all cells of the group;
@@ -96,8 +97,9 @@ func (g *Group) Now() int64 { return g.now }
 // Clock is the group's clock; it may be read from anywhere.
 func (g *Group) Clock() Clock { return g.clock }
 
-// Turns counts the tasks that were run. It may be called by the driver only.
-func (g *Group) Turns() uint64 { return g.turns }
+// Turns counts the tasks that were run until the last Tick; it may be read from
+// anywhere.
+func (g *Group) Turns() uint64 { return g.turns.Load() }
 
 // Schedule appends a claimed task to the run list.
 func (g *Group) Schedule(t *Task) {
@@ -131,6 +133,7 @@ func (g *Group) Awake() { g.sleep.Store(false) }
 // due.
 func (g *Group) Tick() {
 	g.now = g.clock.Now()
+	g.turns.Store(g.ran)
 	g.fire()
 }
 
@@ -146,7 +149,7 @@ func (g *Group) RunOne() bool {
 	}
 	g.head = t.next
 	t.next = nil
-	g.turns++
+	g.ran++
 	t.runner.Run(g)
 	return true
 }

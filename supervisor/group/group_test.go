@@ -62,6 +62,7 @@ func TestTasksRunInTheOrderInWhichTheyBecameReady(t *testing.T) {
 	require.False(t, g.Drain(100))
 	require.Equal(t, []int{0, 1, 2, 3, 4, 5}, ran)
 	require.False(t, g.RunOne())
+	g.Tick()
 	require.EqualValues(t, 6, g.Turns())
 }
 
@@ -146,6 +147,7 @@ func TestNoWakeUpIsLost(t *testing.T) {
 	wg.Wait()
 	close(stop)
 	driver.Wait()
+	g.Tick()
 	require.EqualValues(t, producers*each, g.Turns())
 }
 
