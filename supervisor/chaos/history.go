@@ -264,7 +264,9 @@ func (c *conn) uncertain() bool {
 		return true
 	}
 	for p := c.prev; p != nil && p.accepted == never; p = p.prev {
-		if p.refused == never {
+		// 0x88 is what a broker says whose store fails: what it was about to do may be
+		// on the disk.
+		if p.refused == never || p.close.Code == packet.ServerUnavailable {
 			return true
 		}
 	}
