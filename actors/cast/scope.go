@@ -57,9 +57,9 @@ func (d *Deliver) ChaosScope() chaos.Scope {
 }
 
 // ChaosScope implements chaos.Scoped: the topic of the first message.
-func (r *Releases) ChaosScope() chaos.Scope {
-	for i := range r.Items {
-		if m := r.Items[i].Message; m != nil {
+func (b *Releases) ChaosScope() chaos.Scope {
+	for i := range b.Items {
+		if m := b.Items[i].Message; m != nil {
 			return chaos.Scope{Topic: m.Topic}
 		}
 	}
