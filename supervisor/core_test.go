@@ -16,6 +16,7 @@ import (
 	"emqttd/supervisor/cell"
 	"emqttd/supervisor/group"
 	"emqttd/supervisor/mailbox"
+	"emqttd/supervisor/stagetest"
 )
 
 // number travels down a chain of three adders; the last writes it to a sink.
@@ -139,28 +140,12 @@ func chain(t *testing.T, n int) (*group.Group, []*adder, []*cell.Cell, *supervis
 	return g, stages, cells, sup, sink
 }
 
-// drain runs the group to the end of its work; a Goexit ends only the goroutine
-// that happened to drive it.
-func drain(g *group.Group) {
-	for more := true; more; {
-		done := make(chan bool)
-		go func() {
-			ended := false
-			defer func() { done <- ended }()
-			for g.RunOne() {
-			}
-			ended = true
-		}()
-		more = !<-done
-	}
-}
-
 func TestCrashesAnywhereLoseNothingAndDoNothingTwice(t *testing.T) {
 	for seed := range uint64(60) {
 		inj := &injector{rng: rand.New(rand.NewPCG(seed, 1)), p: 0.1, hit: map[mailbox.Message]bool{},
 			do: []string{"panic", "goexit"}, hits: map[string]int{}}
 		g, stages, cells, _, sink := chain(t, 3)
-		drain(g)
+		stagetest.Drain(g)
 		cell.SetHook(inj)
 		want := &record{}
 		for n := 0; n < 300; {
@@ -176,10 +161,10 @@ func TestCrashesAnywhereLoseNothingAndDoNothingTwice(t *testing.T) {
 				n++
 			}
 			if inj.rng.IntN(4) == 0 {
-				drain(g)
+				stagetest.Drain(g)
 			}
 		}
-		drain(g)
+		stagetest.Drain(g)
 		cell.SetHook(nil)
 		for n := range len(sink.b) / 2 {
 			want.b = append(want.b, byte(n), byte(n>>8))
@@ -197,7 +182,7 @@ func TestCrashesAnywhereLoseNothingAndDoNothingTwice(t *testing.T) {
 
 func TestStopOfAnActorIsRepairedAndItsMailboxKept(t *testing.T) {
 	g, stages, cells, _, sink := chain(t, 3)
-	drain(g)
+	stagetest.Drain(g)
 	for n := range 200 {
 		cells[0].Push(&number{n: n})
 		if n%7 == 0 {
@@ -206,10 +191,10 @@ func TestStopOfAnActorIsRepairedAndItsMailboxKept(t *testing.T) {
 			stop(cells[n%3])
 		}
 		if n%5 == 0 {
-			drain(g)
+			stagetest.Drain(g)
 		}
 	}
-	drain(g)
+	stagetest.Drain(g)
 	require.Len(t, sink.b, 400)
 	require.Equal(t, 200, stages[2].state.seen)
 	require.Positive(t, cells[0].Kind().Restarts.Load())
@@ -219,13 +204,13 @@ func stop(c *cell.Cell) { c.Stop() }
 
 func TestStopOfTheSupervisorIsRepaired(t *testing.T) {
 	g, stages, cells, sup, sink := chain(t, 3)
-	drain(g)
+	stagetest.Drain(g)
 	for n := range 100 {
 		cells[0].Push(&number{n: n})
 		if n%20 == 3 {
 			stop(sup.Cell())
 		}
-		drain(g)
+		stagetest.Drain(g)
 	}
 	require.Len(t, sink.b, 200)
 	require.Equal(t, 100, stages[2].state.seen)
@@ -234,7 +219,7 @@ func TestStopOfTheSupervisorIsRepaired(t *testing.T) {
 func BenchmarkHop(b *testing.B) {
 	t := &testing.T{}
 	g, _, cells, _, sink := chain(t, 4)
-	drain(g)
+	stagetest.Drain(g)
 	m := &number{}
 	b.ReportAllocs()
 	for b.Loop() {
@@ -255,14 +240,14 @@ func TestCrashesCountAgainstTheSupervisorOfTheChild(t *testing.T) {
 	root := supervisor.New("root", g, supervisor.Options{MaxRestarts: 0, Within: time.Hour,
 		Children: []supervisor.Child{{Cell: sup.Cell(), Supervisor: sup}}}, zerolog.Nop())
 	require.NoError(t, supervisor.StartRoot(supervisor.System(zerolog.Nop()), root, func(*cell.Crash) { gaveUp++ }))
-	drain(g)
+	stagetest.Drain(g)
 	for n := range 3 {
 		child.Push(&number{n: n}) // crashes at both attempts; only the first counts, the second is poison
-		drain(g)
+		stagetest.Drain(g)
 		require.Zero(t, gaveUp)
 	}
 	child.Push(&number{n: 3})
-	drain(g)
+	stagetest.Drain(g)
 	require.Equal(t, 1, gaveUp, "one more than the intensity of its supervisor, which the root's does not allow")
 }
 

@@ -17,6 +17,7 @@ import (
 	"emqttd/supervisor"
 	"emqttd/supervisor/cell"
 	"emqttd/supervisor/group"
+	"emqttd/supervisor/stagetest"
 )
 
 // The faults of the actor library that the package doc lists, and OTP's rules
@@ -45,7 +46,7 @@ func newHouse(t *testing.T, opts supervisor.Options) *house {
 		Children: []supervisor.Child{{Cell: h.sup.Cell(), Supervisor: h.sup}}}, log)
 	h.system = supervisor.System(log)
 	require.NoError(t, supervisor.StartRoot(h.system, h.root, func(*cell.Crash) { h.gone++ }))
-	drain(h.g)
+	stagetest.Drain(h.g)
 	return h
 }
 
@@ -53,7 +54,7 @@ func newHouse(t *testing.T, opts supervisor.Options) *house {
 func (h *house) pass(d time.Duration) {
 	h.clock.now += int64(d)
 	h.g.Tick()
-	drain(h.g)
+	stagetest.Drain(h.g)
 }
 
 type stageFunc func(ctx *cell.Context)
@@ -124,7 +125,7 @@ func crash(h *house, i int) {
 	}))
 	defer cell.SetHook(nil)
 	h.child(i).Push(&number{})
-	drain(h.g)
+	stagetest.Drain(h.g)
 }
 
 func (h *house) child(i int) *cell.Cell { return supervisor.ChildOf(h.sup, i) }
@@ -172,11 +173,11 @@ func TestTheRootIsNotStoppedByItsOwnCrashes(t *testing.T) {
 	defer cell.SetHook(nil)
 	for range 12 {
 		h.root.Cell().Push(&number{}) // crashes at both attempts
-		drain(h.g)
+		stagetest.Drain(h.g)
 	}
 	require.Positive(t, h.gone, "whoever runs the tree is told that its root crashes too often")
 	h.child(0).Push(&number{})
-	drain(h.g)
+	stagetest.Drain(h.g)
 	require.Equal(t, 1, seen)
 	require.Equal(t, cell.Up, h.root.Cell().Life())
 }
@@ -265,7 +266,7 @@ func TestShutdownStopsTheChildrenInReverse(t *testing.T) {
 	require.Equal(t, []string{"c", "b", "a"}, order)
 	require.Equal(t, 1, done)
 	h.child(1).Push(&number{})
-	drain(h.g)
+	stagetest.Drain(h.g)
 	require.Nil(t, h.child(1).PID(), "nobody starts it again")
 	require.Equal(t, 1, h.child(1).Pending(), "its mailbox is whole")
 }
@@ -281,7 +282,7 @@ func TestChildrenMayHaveOneName(t *testing.T) {
 		h.sup.Cell().Push(supervisor.Start(c))
 		c.Push(&number{})
 	}
-	drain(h.g)
+	stagetest.Drain(h.g)
 	require.Equal(t, 3, seen)
 	n := h.root.Tree(2).Children[0]
 	require.Len(t, n.Children, 2)
@@ -317,7 +318,7 @@ func TestAPoisonPillLosesNothing(t *testing.T) {
 	for n := range 3 {
 		h.child(0).Push(&number{n: 3 + n})
 	}
-	drain(h.g)
+	stagetest.Drain(h.g)
 	require.Equal(t, "[0 1 2 3 4 5]", fmt.Sprint(seen))
 	require.Equal(t, 1, h.child(0).Info().Restarts)
 	require.EqualValues(t, 1, k.By[cell.ByStop].Load())
@@ -340,12 +341,12 @@ func TestStagesNeverSeeTheLifecycle(t *testing.T) {
 	for range 5 {
 		h.child(0).Stop()
 		h.child(0).Push(&number{})
-		drain(h.g)
+		stagetest.Drain(h.g)
 	}
 	h.sup.Cell().Stop()
-	drain(h.g)
+	stagetest.Drain(h.g)
 	h.child(0).Push(&number{})
-	drain(h.g)
+	stagetest.Drain(h.g)
 	require.Equal(t, 6, seen)
 	require.Zero(t, k.Crashes.Load())
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,6 +22,7 @@ import (
 	"emqttd/supervisor"
 	"emqttd/supervisor/cell"
 	"emqttd/supervisor/group"
+	"emqttd/supervisor/stagetest"
 )
 
 func msg(name, payload string) *message.Message {
@@ -121,15 +121,7 @@ func newDesk(t *testing.T, l *cast.Limits) *desk {
 	return d
 }
 
-func (d *desk) drain() {
-	var driver sync.WaitGroup
-	driver.Go(func() {
-		for d.g.RunOne() {
-			continue
-		}
-	})
-	driver.Wait()
-}
+func (d *desk) drain() { stagetest.Drain(d.g) }
 
 // ask takes all batches of a filter.
 func (d *desk) ask(t *testing.T, filter string, batch int) (out []string) {

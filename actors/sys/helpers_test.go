@@ -5,7 +5,6 @@ package sys_test
 import (
 	"bytes"
 	"os"
-	"runtime"
 	"testing"
 	"time"
 
@@ -26,6 +25,7 @@ import (
 	"emqttd/supervisor"
 	"emqttd/supervisor/cell"
 	"emqttd/supervisor/group"
+	"emqttd/supervisor/stagetest"
 )
 
 // start is when every test begins: a day, an hour, a minute and a second after
@@ -98,25 +98,7 @@ func (l *listener) Receive(ctx *cell.Context) {
 	l.got = append(l.got, ctx.Message().(*cast.Dispatch).Messages...)
 }
 
-// drain runs the group to the end of its work; a Goexit ends only the goroutine
-// that happened to drive it.
-func (w *world) drain() {
-	for more := true; more; {
-		done := make(chan bool)
-		go func() {
-			ended := false
-			defer func() { done <- ended }()
-			for range 1_000_000 {
-				if !w.g.RunOne() {
-					ended = true
-					runtime.Goexit()
-				}
-			}
-			panic("the group does not come to rest")
-		}()
-		more = !<-done
-	}
-}
+func (w *world) drain() { stagetest.Drain(w.g) }
 
 // after moves the clock and does what is due.
 func (w *world) after(d time.Duration) {

@@ -14,6 +14,7 @@ import (
 	"emqttd/supervisor/cell"
 	"emqttd/supervisor/group"
 	"emqttd/supervisor/mailbox"
+	"emqttd/supervisor/stagetest"
 )
 
 // still is a clock that tests move.
@@ -73,20 +74,7 @@ func newTheatre(t testing.TB) *theatre {
 	return th
 }
 
-// drain runs the group to the end of its work; a Goexit ends only the goroutine
-// that happened to drive it.
-func (th *theatre) drain() {
-	for ended := false; !ended; {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			for th.g.RunOne() {
-			}
-			ended = true
-		}()
-		<-done
-	}
-}
+func (th *theatre) drain() { stagetest.Drain(th.g) }
 
 func (th *theatre) arm(f Fault) int {
 	th.t.Helper()
