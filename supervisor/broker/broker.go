@@ -126,21 +126,11 @@ func StartWith(cfg *config.Config, log zerolog.Logger, engine store.Engine) (*Br
 	}
 	b.stalls = b.newWatch()
 	b.stalls.Start()
-	if err := b.makeLocal(); err != nil {
-		b.Close()
-		return nil, err
-	}
-	if err := b.makeLab(); err != nil {
-		b.Close()
-		return nil, err
-	}
-	if err := b.listen(); err != nil {
-		b.Close()
-		return nil, err
-	}
-	if err := b.serveDashboard(); err != nil {
-		b.Close()
-		return nil, err
+	for _, step := range []func() error{b.makeLocal, b.makeLab, b.listen, b.serveDashboard} {
+		if err := step(); err != nil {
+			b.Close()
+			return nil, err
+		}
 	}
 	return b, nil
 }
