@@ -153,5 +153,21 @@ func (c *ctl) vm() *cobra.Command {
 }
 
 func (c *ctl) config() *cobra.Command {
-	return c.plain("config", "Every key in force, and where its value comes from", "/config", "key", "value", "origin")
+	cmd := c.plain("config", "Every key in force, and where its value comes from", "/config", "key", "value", "origin")
+	cmd.AddCommand(&cobra.Command{Use: "reload", Short: "Read configuration, certificates, passwords and rules anew, as SIGHUP does", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var out row
+			if err := c.call(cmd.Context(), "POST", "/config/reload", nil, &out); err != nil {
+				return err
+			}
+			if c.json {
+				return c.printJSON(out)
+			}
+			keys, _ := out["need_restart"].([]any)
+			for _, key := range keys {
+				c.line("%s needs a restart", text(key))
+			}
+			return c.done("ok")
+		}})
+	return cmd
 }

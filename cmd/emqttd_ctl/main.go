@@ -13,8 +13,8 @@
 //	emqttd_ctl --url https://broker:18083 --key KEY clients list
 //	EMQTTD_CTL_URL, EMQTTD_CTL_KEY, EMQTTD_CTL_USER, EMQTTD_CTL_PASSWORD, EMQTTD_CTL_TOKEN_FILE
 //
-// Exit codes: 0 done; 1 the broker refused or there is no such thing; 2 wrong
-// usage; 3 the broker cannot be reached; 4 not allowed. `emqttd_ctl completion`
+// Exit codes: 0 done; 1 the broker refused, there is no such thing, or the contract
+// did not hold (chaos run, sim); 2 wrong usage; 3 the broker cannot be reached; 4 not allowed. `emqttd_ctl completion`
 // prints completions for bash, zsh, fish and PowerShell.
 //
 // Reading order: client.go (how the broker is asked), table.go (how answers are
@@ -129,6 +129,7 @@ func (c *ctl) nouns() []*cobra.Command {
 	return []*cobra.Command{
 		c.status(), c.broker(), c.users(), c.clients(), c.sessions(), c.routes(), c.topics(), c.subscriptions(),
 		c.vm(), c.trace(), c.listeners(),
-		c.publish(), c.retained(), c.bans(), c.keys(), c.config(), c.metrics(), c.tree(), c.actors(), c.alarms(), c.slow(), c.topicMetrics(), c.audit(), c.events(), c.raw(),
+		c.publish(), c.retained(), c.bans(), c.keys(), c.config(), c.metrics(), c.tree(), c.actors(), c.alarms(), c.slow(), c.topicMetrics(), c.audit(), c.events(),
+		c.chaos(), c.deadletters(), c.sim(), c.raw(),
 	}
 }

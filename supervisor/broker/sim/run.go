@@ -5,9 +5,11 @@ package sim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -28,13 +30,13 @@ const DefaultEvents = 120
 // Result is what became of a run.
 type Result struct {
 	chaos.Report
-	Trace uint64 // hash of everything that happened: the same for the same Options
-	Acts  int    // things that happened
-	Hits  int    // injected crashes
-	Kills int    // of the whole broker
+	Trace uint64 `json:"hash"`    // of everything that happened: the same for the same Options
+	Acts  int    `json:"acts"`    // things that happened
+	Hits  int    `json:"crashes"` // that were injected
+	Kills int    `json:"kills"`   // of the whole broker
 	// Complaints are log lines that no run may cause, such as unexpected messages.
-	Complaints []string
-	Events     int
+	Complaints []string `json:"complaints,omitempty"`
+	Events     int      `json:"steps"`
 }
 
 // Pass reports whether nothing is wrong.
@@ -43,17 +45,18 @@ func (r *Result) Pass() bool { return r.Report.Pass() && len(r.Complaints) == 0 
 // Write prints the verdict, and for a failure the command that replays it.
 func (r *Result) Write(w io.Writer) error {
 	err := r.Report.Write(w)
-	for _, c := range r.Complaints {
-		_, err = fmt.Fprintf(w, "  log: %s\n", c)
+	_, err2 := fmt.Fprintf(w, "  %d acts, %d crashes, %d kills, hash %016x\n", r.Acts, r.Hits, r.Kills, r.Trace)
+	if len(r.Complaints) > 0 {
+		_, err = fmt.Fprintf(w, "FAIL  the broker's log has what no run may cause:\n  %s\n", strings.Join(r.Complaints, "\n  "))
 	}
 	if !r.Pass() {
-		_, err = fmt.Fprintf(w, "replay: %s\n", replay(r.Seed, r.Events))
+		_, err = fmt.Fprintf(w, "replay: emqttd_ctl sim --seed %d --events %d\n    or: %s\n", r.Seed, r.Events, test(r.Seed, r.Events))
 	}
-	return err
+	return errors.Join(err, err2)
 }
 
-// replay is the command that runs a seed again.
-func replay(seed uint64, events int) string {
+// test is the test that runs a seed again.
+func test(seed uint64, events int) string {
 	s := fmt.Sprintf("EMQTTD_SIM_FROM=%d EMQTTD_SIM_SEEDS=1", seed)
 	if events != 0 && events != DefaultEvents {
 		s += fmt.Sprintf(" EMQTTD_SIM_EVENTS=%d", events)

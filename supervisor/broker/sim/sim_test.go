@@ -76,6 +76,6 @@ func TestAFailureSaysHowToReplayIt(t *testing.T) {
 	r.Seed = 7
 	var out strings.Builder
 	require.NoError(t, r.Write(&out))
-	require.Contains(t, out.String(), "replay: EMQTTD_SIM_FROM=7 EMQTTD_SIM_SEEDS=1 EMQTTD_SIM_EVENTS=400 go test -run TestSim ./supervisor/broker/sim\n")
+	require.Contains(t, out.String(), "replay: emqttd_ctl sim --seed 7 --events 400\n    or: EMQTTD_SIM_FROM=7 EMQTTD_SIM_SEEDS=1 EMQTTD_SIM_EVENTS=400 go test -run TestSim ./supervisor/broker/sim\n")
 	require.False(t, r.Pass())
 }

@@ -131,7 +131,7 @@ func (w *world) do(i int, f func()) {
 		defer close(done)
 		defer func() {
 			if !whole && !w.exited && !w.killed {
-				fmt.Fprintf(os.Stderr, "panic outside the actors: replay with %s\n", replay(w.seed, 0))
+				fmt.Fprintf(os.Stderr, "panic outside the actors: replay with %s\n", test(w.seed, 0))
 				buf := make([]byte, 1<<16)
 				os.Stderr.Write(buf[:runtime.Stack(buf, false)])
 				os.Exit(2)
