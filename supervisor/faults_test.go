@@ -302,6 +302,19 @@ func TestACrashIsOneLineInTheLog(t *testing.T) {
 	}
 }
 
+// TestTheLibrarysOwnLogGoesThroughOurs: what it says at warn and above is a line of
+// the broker's log.
+func TestTheLibrarysOwnLogGoesThroughOurs(t *testing.T) {
+	var out bytes.Buffer
+	log := supervisor.System(zerolog.New(&out)).Logger()
+	log.Info("chatter")
+	require.Empty(t, out.String())
+	log.Warn("odd", "pid", "nonhost/$1")
+	for _, what := range []string{`"level":"warn"`, `"lib":"proto.actor"`, `"pid":"nonhost/$1"`, `"message":"odd"`} {
+		require.Contains(t, out.String(), what)
+	}
+}
+
 // TestAPoisonPillLosesNothing is fault 17: the library drops what is queued
 // behind it.
 func TestAPoisonPillLosesNothing(t *testing.T) {

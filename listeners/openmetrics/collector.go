@@ -79,7 +79,12 @@ func (c *collector) actors(out *writer) {
 	for k := range c.Kinds {
 		by := []string{"kind", k.Name}
 		out.gauge("emqttd_actors", "Actors that are alive.", float64(k.Cells.Load()), "kind", k.Name, "module", k.Module)
-		out.counter("emqttd_actor_restarts_total", "Incarnations of actors after their first.", k.Restarts.Load(), by...)
+		for reason, n := range k.RestartsBy {
+			out.counter("emqttd_actor_restarts_total", "Incarnations of actors after their first, by what ended the one before.", n,
+				"kind", k.Name, "reason", reason.String())
+		}
+		out.distribution("emqttd_actor_recovery_seconds", "From the crash of an actor to the end of the message that was tried again.",
+			recovery(&k.Recovery), by)
 		out.counter("emqttd_actor_crashes_total", "Panics and Goexits in the code of actors.", k.Crashes.Load(), by...)
 		out.counter("emqttd_poison_messages_total", "Messages that crashed their actor twice.", k.Poisoned.Load(), by...)
 		out.counter("emqttd_undeliverable_messages_total", "Messages to actors that had ended.", k.Dropped.Load(), by...)
@@ -87,6 +92,19 @@ func (c *collector) actors(out *writer) {
 	for s := range c.Services {
 		out.gauge("emqttd_mailbox_messages", "Messages that wait in the mailbox of a service.", float64(s.Pending()), "actor", s.Name())
 	}
+}
+
+// recovery reads the histogram of a kind. What is observed meanwhile may be in
+// the sum and not yet in the count.
+func recovery(h *cell.Histogram) metrics.Distribution {
+	d := metrics.Distribution{Sum: h.Sum().Seconds(), Buckets: map[float64]uint64{}}
+	for upTo, n := range h.Buckets {
+		d.Count += uint64(n)
+		if upTo > 0 { // the last has no bound
+			d.Buckets[upTo.Seconds()] = d.Count
+		}
+	}
+	return d
 }
 
 func (c *collector) memory(out *writer) {

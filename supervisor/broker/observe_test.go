@@ -12,9 +12,11 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/stretchr/testify/require"
 
+	"emqttd/actors/cast"
 	"emqttd/listeners/openmetrics"
 	"emqttd/protocol/packet"
 	"emqttd/supervisor/broker/brokertest"
+	"emqttd/supervisor/cell"
 )
 
 // scrape is the answer of /metrics in the format that accept asks for.
@@ -75,7 +77,9 @@ func TestMetrics(t *testing.T) {
 		require.Equal(t, 1, value("emqttd_clients_connected"))
 		require.Equal(t, 1, value("emqttd_subscriptions"))
 		require.Equal(t, 1, value("emqttd_actors", "kind", "protocol"))
-		require.Equal(t, 0, value("emqttd_actor_restarts_total", "kind", "session"))
+		require.Equal(t, 0, value("emqttd_actor_restarts_total", "kind", "session", "reason", "panic"))
+		require.Equal(t, 0, value("emqttd_actor_recovery_seconds", "kind", "session"))
+		require.Equal(t, 0, value("emqttd_poison_messages_total", "kind", "session"))
 		require.Equal(t, 0, value("emqttd_mailbox_messages", "actor", "store"))
 		require.Equal(t, 1, value("emqttd_listener_connections", "listener", "tcp:default"))
 		require.Positive(t, value("emqttd_received_bytes_total"))
@@ -87,6 +91,34 @@ func TestMetrics(t *testing.T) {
 		join(t, b, clean(packet.V311, "zzz")).subscribe(packet.QoS0, "zzz/#")
 		require.NotContains(t, scrape(t, b, "text/plain").Body.String(), "zzz")
 	})
+}
+
+// atFirstDispatch crashes a session at the first message that comes to it.
+type atFirstDispatch struct{ done bool }
+
+// At implements cell.Hook.
+func (h *atFirstDispatch) At(_ *cell.Cell, p cell.Phase, m cell.Message) {
+	if _, ok := m.(*cast.Dispatch); ok && p == cell.Decide && !h.done {
+		h.done = true
+		panic("once")
+	}
+}
+
+// TestRecoveryIsMeasured: what a crash costs is counted by kind and cause.
+func TestRecoveryIsMeasured(t *testing.T) {
+	b := brokertest.AllowCrashes(t)
+	c := join(t, b, clean(packet.V5, "a"))
+	c.subscribe(packet.QoS1, "t")
+	hooked(t, &atFirstDispatch{})
+	c.publish(packet.QoS1, 1, "t", "x")
+	c.hears("t", "x")
+	text := scrape(t, b, "text/plain").Body.String()
+	require.Contains(t, text, `emqttd_actor_restarts_total{kind="session",reason="panic"} 1`)
+	require.Contains(t, text, `emqttd_actor_restarts_total{kind="session",reason="stop"} 0`)
+	require.Contains(t, text, `emqttd_actor_recovery_seconds_count{kind="session"} 1`)
+	require.Contains(t, text, `emqttd_actor_recovery_seconds_bucket{kind="session",le="+Inf"} 1`)
+	require.Contains(t, text, `emqttd_actor_recovery_seconds_bucket{kind="session",le="33.554432"} 1`)
+	require.Contains(t, text, `emqttd_poison_messages_total{kind="session"} 0`)
 }
 
 // TestDeliveryIsMeasured lets a broker deliver until the sample has some of it:
