@@ -16,8 +16,12 @@ import (
 // heapFloor is the heap size below which the collector is left waiting. What is
 // live in a broker is small against what passes through: with 4 MB live, Go's
 // default of twice that ran 25 to 65 collections a second at full load, which was
-// the first cost of nearly every scenario.
+// the first cost of nearly every scenario. Above it GOGC is Go's own 100.
 const heapFloor = 64 << 20
+
+// smallest is Go's own floor: it collects no heap before it has 4 MiB at GOGC 100,
+// and as much more as GOGC is higher.
+const smallest = 4 << 20
 
 // While the broker starts nearly all that it allocates stays: queues that are read
 // from the store. Room for as much again as is live would be memory that nothing
@@ -37,7 +41,10 @@ func tuneMemory(limit int64) {
 		debug.SetMemoryLimit(limit)
 	}
 	if os.Getenv("GOGC") == "" {
-		t := &tuner{percent: 100, sample: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
+		t := &tuner{percent: 100}
+		for _, name := range [...]string{"/gc/heap/live:bytes", "/gc/scan/stack:bytes", "/gc/scan/globals:bytes"} {
+			t.sample = append(t.sample, metrics.Sample{Name: name})
+		}
 		t.adjust()
 		runtime.SetFinalizer(t, (*tuner).collected)
 	}
@@ -47,7 +54,7 @@ func tuneMemory(limit int64) {
 // more. It is garbage itself: the collector finalizes it once per collection.
 type tuner struct {
 	percent int
-	sample  []metrics.Sample
+	sample  []metrics.Sample // live heap, stacks, globals
 }
 
 func (t *tuner) collected() {
@@ -57,17 +64,27 @@ func (t *tuner) collected() {
 
 func (t *tuner) adjust() {
 	metrics.Read(t.sample)
-	live := max(t.sample[0].Value.Uint64(), 1<<20)
 	least := 100
 	if starting.Load() {
 		least = startPercent
 	}
-	percent := max(least, int(100*heapFloor/live)-100)
+	percent := percentFor(t.sample[0].Value.Uint64(), t.sample[1].Value.Uint64()+t.sample[2].Value.Uint64(), least)
 	// Setting it stops the world: not for small changes.
 	if percent > t.percent*5/4 || percent < t.percent*4/5 {
 		t.percent = percent
 		debug.SetGCPercent(percent)
 	}
+}
+
+// percentFor is the GOGC with which the next collection comes when the heap is
+// heapFloor, and at least the given one. Go lets the heap grow by that much of what
+// is live and of the other roots (stacks and globals), and never collects below
+// that much of smallest.
+func percentFor(live, roots uint64, least int) int {
+	if live >= heapFloor {
+		return least
+	}
+	return max(least, int(100*(heapFloor-live)/max(live+roots, smallest)))
 }
 
 // groupLimit is the memory limit of the process's control group, version 2 or
