@@ -93,6 +93,7 @@ type Destroy struct {
 type Kick struct {
 	mailbox.Link
 	Code   packet.ReasonCode
+	Fault  packet.Fault // FaultNone: Code alone says why
 	Reason metrics.Close
 	// Detached says that the session knows already: it needs no Detach.
 	Detached bool

@@ -12,6 +12,7 @@ import (
 	"emqttd/actors/metrics"
 	"emqttd/actors/trace"
 	"emqttd/protocol/packet"
+	"emqttd/protocol/serializer"
 	"emqttd/protocol/topic"
 	"emqttd/supervisor/mailbox"
 )
@@ -78,12 +79,18 @@ func (st *stage) checkWill(p *packet.Connect) packet.ReasonCode {
 		return packet.QoSNotSupported
 	case w.Retain && !lim.Retain:
 		return packet.RetainNotSupported
-	case w.Properties.Has(packet.PropResponseTopic) && topic.HasWildcard(w.Properties.ResponseTopic):
+	case !validResponse(w.Properties):
+		st.x.Count(&st.env.Metrics.Faults[packet.FaultResponseTopic], 1)
 		return packet.ProtocolError
 	case w.Properties.Has(packet.PropPayloadFormat) && w.Properties.PayloadFormat == 1 && !packet.ValidText(w.Payload):
 		return packet.PayloadFormatInvalid
 	}
 	return st.tooMuch(w.Properties)
+}
+
+// validResponse: a response topic is a topic name [v5 MQTT-3.3.2-14 MQTT-4.7.3-1].
+func validResponse(p *packet.Properties) bool {
+	return !p.Has(packet.PropResponseTopic) || p.ResponseTopic != "" && !topic.HasWildcard(p.ResponseTopic)
 }
 
 func (st *stage) checkProperties(p *packet.Connect) packet.ReasonCode {
@@ -134,7 +141,25 @@ func (st *stage) refuse(code packet.ReasonCode, why string) {
 		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", st.s.clientID).Stringer("peer", st.conn.Peer).
 			Stringer("code", code).Str("why", why).Msg("connect refused")
 	}
-	st.close(&packet.Connack{Code: code.For(packet.CONNACK)}, metrics.CloseRefused, code.String())
+	st.close(st.refusal(code), metrics.CloseRefused, code.String())
+}
+
+// refusal is the CONNACK that refuses; none for a client that takes no packet of
+// its size [v5 MQTT-3.1.2-24].
+func (st *stage) refusal(code packet.ReasonCode) packet.Packet {
+	ack := &packet.Connack{Code: code.For(packet.CONNACK)}
+	if limit := maxPacket(st.s.request); limit > 0 && !serializer.FitReason(ack, st.s.version, limit) {
+		return nil
+	}
+	return ack
+}
+
+// maxPacket is the largest packet that the client takes; 0: any.
+func maxPacket(p *packet.Connect) uint32 {
+	if p == nil || !p.Properties.Has(packet.PropMaximumPacketSize) {
+		return 0
+	}
+	return p.Properties.MaximumPacketSize
 }
 
 func (st *stage) authRequest() *access.Request {
@@ -232,12 +257,15 @@ func (st *stage) start() {
 	s.expiry = st.capExpiry(ask)
 	s.askedLong = s.expiry != ask
 	m := &cast.StartSession{Conn: st.conn, ClientID: s.clientID, Username: s.user, Version: p.Version, CleanStart: p.CleanStart,
-		Expiry: s.expiry, ReceiveMaximum: 65535, Will: p.Will}
+		Expiry: s.expiry, ReceiveMaximum: 65535, MaxPacket: maxPacket(p), Will: p.Will}
 	if p.Properties.Has(packet.PropReceiveMaximum) {
 		m.ReceiveMaximum = p.Properties.ReceiveMaximum
 	}
-	if p.Properties.Has(packet.PropMaximumPacketSize) {
-		m.MaxPacket = p.Properties.MaximumPacketSize
+	if m.MaxPacket > 0 {
+		if ack, _ := st.connack(true); !serializer.FitReason(ack, s.version, m.MaxPacket) {
+			st.refuse(packet.PacketTooLarge, "the client takes no packet of the size of the CONNACK")
+			return
+		}
 	}
 	if p.Will != nil && p.Will.Properties.Has(packet.PropWillDelay) {
 		m.WillDelay = min(p.Will.Properties.WillDelay, uint32(lim.MaxWillDelay/time.Second))
@@ -275,8 +303,8 @@ func (st *stage) sessionStarted(msg *cast.SessionStarted) {
 		st.refuse(msg.Code, "session manager")
 		return
 	}
-	ack := st.connack(msg.Present)
-	s.phase = connected
+	ack, keepAlive := st.connack(msg.Present)
+	s.phase, s.keepAlive, s.authData = connected, keepAlive, nil
 	st.trace(trace.Event{Step: trace.Accepted, Packet: packet.CONNECT.String(), Reason: presence(msg.Present)})
 	st.arrived()
 	st.x.Clear(st.connect.Timer())
@@ -312,25 +340,23 @@ func slim(p *packet.Connect) *packet.Connect {
 // settled tells the client actor what CONNECT settled.
 func (st *stage) settled() *cast.Connected {
 	s, p, lim := st.s, st.s.request, st.env.Limits()
-	c := &cast.Connected{Version: s.version, ClientID: s.clientID, Session: s.session,
+	c := &cast.Connected{Version: s.version, ClientID: s.clientID, Session: s.session, MaxPacket: maxPacket(p),
 		KeepAlive: int64(float64(s.keepAlive) * lim.KeepAliveFactor * float64(time.Second))}
-	if p.Properties.Has(packet.PropMaximumPacketSize) {
-		c.MaxPacket = p.Properties.MaximumPacketSize
-	}
 	if p.Properties.Has(packet.PropTopicAliasMaximum) {
 		c.AliasMax = uint16(min(int(p.Properties.TopicAliasMaximum), lim.AliasOut))
 	}
 	return c
 }
 
-// connack is the CONNACK that accepts; in 5.0 it says what the server offers
-// where that is less than everything [v5 3.2.2.3].
-func (st *stage) connack(present bool) *packet.Connack {
+// connack is the CONNACK that accepts, and the keep alive that holds from then
+// on; in 5.0 it says what the server offers where that is less than everything
+// [v5 3.2.2.3].
+func (st *stage) connack(present bool) (ack *packet.Connack, keepAlive uint16) {
 	s, lim, p := st.s, st.env.Limits(), st.s.request
-	ack := &packet.Connack{SessionPresent: present && p.Version >= packet.V311} // 3.1 has no such flag
-	s.keepAlive = p.KeepAlive
+	ack = &packet.Connack{SessionPresent: present && p.Version >= packet.V311} // 3.1 has no such flag
+	keepAlive = p.KeepAlive
 	if p.Version < packet.V5 {
-		return ack
+		return ack, keepAlive
 	}
 	q := new(packet.Properties)
 	if s.askedLong {
@@ -358,8 +384,8 @@ func (st *stage) connack(present bool) *packet.Connack {
 		q.Set(packet.PropAssignedClientID).AssignedClientID = s.clientID
 	}
 	if longest := lim.MaxKeepAlive; longest > 0 && (p.KeepAlive == 0 || time.Duration(p.KeepAlive)*time.Second > longest) {
-		s.keepAlive = uint16(longest / time.Second)
-		q.Set(packet.PropServerKeepAlive).ServerKeepAlive = s.keepAlive
+		keepAlive = uint16(longest / time.Second)
+		q.Set(packet.PropServerKeepAlive).ServerKeepAlive = keepAlive
 	}
 	if p.Properties.Has(packet.PropAuthMethod) {
 		q.Set(packet.PropAuthMethod).AuthMethod = p.Properties.AuthMethod
@@ -367,7 +393,6 @@ func (st *stage) connack(present bool) *packet.Connack {
 			q.Set(packet.PropAuthData).AuthData = s.authData
 		}
 	}
-	s.authData = nil
 	ack.Properties = q
-	return ack
+	return ack, keepAlive
 }

@@ -374,7 +374,7 @@ func (st *stage) shut(code packet.ReasonCode, reason metrics.Close, detail strin
 	case st.s.phase >= connected && st.s.version == packet.V5:
 		p = &packet.Disconnect{Code: code.For(packet.DISCONNECT)}
 	case st.s.phase < connected && st.s.request != nil:
-		p = &packet.Connack{Code: code.For(packet.CONNACK)} // never a DISCONNECT before a CONNACK [v5 MQTT-3.14.0-1]
+		p = st.refusal(code) // never a DISCONNECT before a CONNACK [v5 MQTT-3.14.0-1]
 	}
 	if st.s.phase == connected && reason == metrics.CloseFault {
 		st.leave(p, reason, detail)
@@ -558,6 +558,10 @@ func (st *stage) kicked(msg *cast.Kick) {
 	case !s.detached:
 		st.departed(msg.Reason)
 		s.detached = true
+	}
+	if msg.Fault != packet.FaultNone {
+		st.fault(msg.Fault, msg.Reason)
+		return
 	}
 	st.shut(msg.Code, msg.Reason, msg.Code.String())
 }

@@ -95,6 +95,20 @@ func TestConnectAsksForItsSessionAndConnackSaysWhatWasGranted(t *testing.T) {
 	require.EqualValues(t, 1, d.env.Metrics.Connected.Load())
 }
 
+// TestAClientThatTakesNoConnackGetsNone: CONNACK is larger than what it takes, so
+// nothing that it could be told does it justice [v5 MQTT-3.1.2-24].
+func TestAClientThatTakesNoConnackGetsNone(t *testing.T) {
+	for limit, want := range map[uint32]string{2: "nothing", 4: "nothing", 5: "CONNACK 0x95", 10: "CONNACK 0x95"} {
+		d := newDesk(t, stagetest.New(t))
+		d.receive(connect(packet.V5, func(p *packet.Connect) {
+			p.Properties = new(packet.Properties)
+			p.Properties.Set(packet.PropMaximumPacketSize).MaximumPacketSize = limit
+		}))
+		require.Equal(t, []string{"shutdown (refused) with " + want}, d.said(), "at most %d bytes", limit)
+		require.Empty(t, d.sm.Take(), "no session")
+	}
+}
+
 // TestWhatComesBeforeConnectEndsTheConnection, and without a DISCONNECT
 // [v3.1.1 MQTT-3.1.0-1, v5 MQTT-3.1.0-1, MQTT-3.14.0-1].
 func TestWhatComesBeforeConnectEndsTheConnection(t *testing.T) {

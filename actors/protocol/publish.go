@@ -183,8 +183,8 @@ func (st *stage) checkPublish(p *packet.Publish) bool {
 	case st.tooMuch(p.Properties).Failed():
 		st.shut(packet.QuotaExceeded, metrics.CloseFault, "too many or too large properties")
 		return false
-	case p.Properties.Has(packet.PropResponseTopic) && topic.HasWildcard(p.Properties.ResponseTopic):
-		st.fault(packet.FaultResponseTopicWildcard, metrics.CloseFault)
+	case !validResponse(p.Properties):
+		st.fault(packet.FaultResponseTopic, metrics.CloseFault)
 		return false
 	case p.Properties.Has(packet.PropPayloadFormat) && p.Properties.PayloadFormat == 1 && !packet.ValidText(p.Payload):
 		return st.badPayload(p)

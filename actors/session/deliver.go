@@ -284,11 +284,28 @@ func (st *stage) acked(msg *cast.Acked) {
 	for _, a := range msg.Acks {
 		f, ok := st.inflight.Get(st.x, a.ID)
 		switch {
+		case ok && !f.takes(a.Kind):
+			st.fault(packet.FaultAckKind)
+			return
 		case a.Kind == packet.PUBREC:
 			st.pubrec(a, f, ok)
-		case ok && (a.Kind == packet.PUBACK && f.qos == packet.QoS1 || a.Kind == packet.PUBCOMP && f.qos == packet.QoS2):
+		case ok:
 			st.done(a.ID, f)
 		}
+	}
+}
+
+// takes tells whether an acknowledgement of that kind is one that f can have
+// [v3.1.1 4.3, v5 4.3]. A PUBREC may come twice: what it is answered may have been
+// lost with the connection.
+func (f *flight) takes(kind packet.Type) bool {
+	switch kind {
+	case packet.PUBACK:
+		return f.qos == packet.QoS1
+	case packet.PUBREC:
+		return f.qos == packet.QoS2
+	default:
+		return f.qos == packet.QoS2 && f.released
 	}
 }
 
@@ -303,7 +320,7 @@ func (st *stage) done(id packet.ID, f flight) {
 // identifier that is not in use is released all the same [v5 3.6.2.1].
 func (st *stage) pubrec(msg cast.Ack, f flight, ok bool) {
 	switch {
-	case !ok || f.qos != packet.QoS2:
+	case !ok:
 		if !msg.Code.Failed() && st.live() {
 			d := st.deliver()
 			d.PubrelBad = append(d.PubrelBad, msg.ID)

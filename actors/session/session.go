@@ -362,6 +362,13 @@ func (st *stage) kick(code packet.ReasonCode, reason metrics.Close) {
 	}
 }
 
+// fault closes the connection of a client that breaks the protocol.
+func (st *stage) fault(f packet.Fault) {
+	if st.s.conn != nil {
+		st.x.Cast(&st.s.conn.Protocol, &cast.Kick{Fault: f, Reason: metrics.CloseFault})
+	}
+}
+
 func (st *stage) drop(why metrics.Drop, n int) {
 	st.x.Count(&st.env.Metrics.Dropped[why], int64(n))
 }

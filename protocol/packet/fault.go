@@ -50,7 +50,8 @@ const (
 	FaultAuthMethodMissing
 	FaultAuthUnexpected
 	FaultSessionExpiryRaised
-	FaultResponseTopicWildcard
+	FaultResponseTopic
+	FaultAckKind
 	// with a code of their own
 	FaultProtocolVersion
 	FaultClientID
@@ -99,7 +100,8 @@ var faults = [faultCount]FaultInfo{
 	FaultAuthMethodMissing:        {"auth_method_missing", ProtocolError, "[v5 3.15.2.2.2]", "authentication data or AUTH without a method"},
 	FaultAuthUnexpected:           {"auth_unexpected", ProtocolError, "[v5 MQTT-4.12.0-6 MQTT-4.12.1-1]", "AUTH where no exchange is going on, or with another method"},
 	FaultSessionExpiryRaised:      {"session_expiry_raised", ProtocolError, "[v5 3.14.2.2.2]", "DISCONNECT sets an expiry on a session that had none"},
-	FaultResponseTopicWildcard:    {"response_topic_wildcard", ProtocolError, "[v5 MQTT-3.3.2-14]", "response topic with a wildcard"},
+	FaultResponseTopic:            {"response_topic", ProtocolError, "[v5 MQTT-3.3.2-14 MQTT-4.7.3-1]", "response topic empty or with a wildcard"},
+	FaultAckKind:                  {"ack_kind", ProtocolError, "[v3.1.1 MQTT-4.3.2-2 MQTT-4.3.3-2, v5 MQTT-4.3.2-4 MQTT-4.3.3-8]", "PUBACK for a QoS 2 message, PUBREC or PUBCOMP for a QoS 1 message, or PUBCOMP before PUBREC"},
 	FaultProtocolVersion:          {"protocol_version", UnsupportedProtocolVersion, "[v3.1.1 MQTT-3.1.2-2, v5 MQTT-3.1.2-2]", "protocol level other than 3, 4 or 5"},
 	FaultClientID:                 {"client_id", ClientIDNotValid, "[v3.1.1 MQTT-3.1.3-8 -9, v5 MQTT-3.1.3-8]", "client identifier empty or too long"},
 	FaultPacketTooLarge:           {"packet_too_large", PacketTooLarge, "[v5 MQTT-3.1.2-24 MQTT-3.2.2-15]", "remaining length above the limit"},

@@ -290,7 +290,7 @@ func TestFault_protocol_version_carries_the_level_asked_for(t *testing.T) {
 // actor, the session and the topic rules find them.
 var notTheParsers = map[packet.Fault]bool{
 	packet.FaultNoLocalShared: true, packet.FaultSecondConnect: true, packet.FaultAuthUnexpected: true,
-	packet.FaultSessionExpiryRaised: true, packet.FaultResponseTopicWildcard: true, packet.FaultClientID: true,
+	packet.FaultSessionExpiryRaised: true, packet.FaultResponseTopic: true, packet.FaultAckKind: true, packet.FaultClientID: true,
 	packet.FaultReceiveMaximum: true, packet.FaultTopicName: true, packet.FaultTopicFilter: true,
 	packet.FaultPayloadFormat: true, packet.FaultKeepAlive: true, packet.FaultPacketIDInUse: true,
 	packet.FaultPacketIDUnknown: true,
