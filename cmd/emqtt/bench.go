@@ -51,7 +51,7 @@ unless told that it may, and ends by itself.`,
 		},
 	}
 	o.flags(cmd)
-	cmd.AddCommand(relayCommand(w), compareCommand(w), benchConnCommand(w), benchPubCommand(w), benchSubCommand(w))
+	cmd.AddCommand(relayCommand(w), journalCommand(w), compareCommand(w), benchConnCommand(w), benchPubCommand(w), benchSubCommand(w))
 	return cmd
 }
 
@@ -142,6 +142,31 @@ subscribers of their topic, one write per subscriber and turn.`,
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:1883", "loopback address; port 0: a free one, which is printed")
+	cmd.Flags().DurationVar(&limit, "limit", time.Hour, "end after this time")
+	return cmd
+}
+
+// journalCommand is the floor that brokers with a durable store are compared
+// with.
+func journalCommand(w *world) *cobra.Command {
+	var listen, dir string
+	var limit time.Duration
+	cmd := &cobra.Command{
+		Use:   "journal",
+		Short: "append publishes to a file, sync and acknowledge: the floor under what is durable",
+		Long: `journal stands in for a broker in durable: a plain loop that appends the PUBLISH
+packets of a turn to a file, syncs it once (fdatasync), and acknowledges them.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return bench.Journal(ctx, dir, listen, limit, func(at netip.AddrPort) {
+				_, _ = fmt.Fprintf(w.out, "mqtt://%s\n", at)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:1883", "loopback address; port 0: a free one, which is printed")
+	cmd.Flags().StringVar(&dir, "dir", ".", "folder for the file, which is removed at the end")
 	cmd.Flags().DurationVar(&limit, "limit", time.Hour, "end after this time")
 	return cmd
 }

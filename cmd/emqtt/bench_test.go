@@ -76,6 +76,7 @@ func TestBenchRefuses(t *testing.T) {
 		{"a topic that is missing", []string{"pub"}, "--topic"},
 		{"a process that is not there", []string{"p2p", "--pid", "999999999"}, "--pid"},
 		{"a relay that others can reach", []string{"relay", "--listen", "0.0.0.0:0"}, "loopback"},
+		{"a journal that others can reach", []string{"journal", "--listen", "0.0.0.0:0", "--dir", t.TempDir()}, "loopback"},
 		{"a comparison that is not there", []string{"compare", "/nonexistent"}, "no such file"},
 		{"a comparison of nothing", []string{"compare", ours}, "at least one broker"},
 	} {

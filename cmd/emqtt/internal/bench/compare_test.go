@@ -12,12 +12,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheExampleComparisonIsWellFormed(t *testing.T) {
-	text, err := os.ReadFile("../../bench-compare.yaml")
+func TestTheExampleComparisonsAreWellFormed(t *testing.T) {
+	for file, brokers := range map[string]int{"bench-compare.yaml": 3, "bench-durable.yaml": 2} {
+		t.Run(file, func(t *testing.T) { wellFormed(t, "../../"+file, brokers) })
+	}
+}
+
+func wellFormed(t *testing.T, file string, brokers int) {
+	text, err := os.ReadFile(file)
 	require.NoError(t, err)
 	c, err := ParseComparison(text)
 	require.NoError(t, err)
-	require.Len(t, c.Brokers, 3)
+	require.Len(t, c.Brokers, brokers)
 	for _, b := range c.Brokers {
 		for _, name := range b.Only {
 			require.True(t, strings.Contains(string(text), "{name: "+name+","), "%s plays %q, which is no scenario", b.Name, name)

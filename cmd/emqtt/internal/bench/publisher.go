@@ -35,6 +35,8 @@ type publisher struct {
 	// at is when message n is due, of an open loop; nil: as soon as it can be sent.
 	at  func(n int64) int64
 	due int64 // messages that are
+
+	sentAt map[uint16]int64 // when a packet identifier was used, where acknowledgements are timed; nil: nowhere
 }
 
 // topicDigits is the width of the number in a topic: all topics are of one
@@ -125,7 +127,11 @@ func (p *publisher) send(now int64) {
 		putDigits(p.digits, number)
 	}
 	if len(p.id) > 0 {
-		binary.BigEndian.PutUint16(p.id, p.ids.take())
+		id := p.ids.take()
+		binary.BigEndian.PutUint16(p.id, id)
+		if p.sentAt != nil {
+			p.sentAt[id] = s.at
+		}
 	}
 	putStamp(p.stamp, p.r.stamp, s)
 	p.c.out = append(p.c.out, p.frame...)
@@ -185,6 +191,12 @@ func (p *publisher) closed(_ *conn, err error) { p.r.end(fmt.Errorf("publisher %
 func (p *publisher) acked(_ *conn, id uint16, code packet.ReasonCode) {
 	if !p.ids.release(id) || code.Failed() {
 		p.r.tally.Refused++
+	}
+	if p.sentAt != nil {
+		p.r.acked++
+		if at := p.sentAt[id]; at >= p.r.measured.from && at < p.r.measured.to {
+			p.r.latency.record(p.r.now - at)
+		}
 	}
 	p.wake()
 }

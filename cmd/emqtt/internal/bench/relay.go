@@ -45,19 +45,33 @@ type Listener func(addr netip.AddrPort)
 // Relay serves on addr, which has to be on loopback, until ctx ends or the time
 // is up.
 func Relay(ctx context.Context, addr string, limit time.Duration, ready Listener) error {
+	l := newServer()
+	r := &relay{l: l, topics: map[string]*relayTopic{}}
+	if err := l.serve(ctx, addr, limit, r.accepted, ready); err != nil {
+		return fmt.Errorf("bench: relay: %w", err)
+	}
+	return nil
+}
+
+// newServer is a loop that accepts connections instead of making them.
+func newServer() *loop {
+	return &loop{target: &target{scheme: "mqtt"}, atEnd: func(int64) {}, onWritable: func(*conn) {}}
+}
+
+// serve runs a server on addr, which has to be on loopback, until ctx ends or
+// the time is up.
+func (l *loop) serve(ctx context.Context, addr string, limit time.Duration, accepted func() *conn, ready Listener) error {
 	a, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
-		return fmt.Errorf("bench: relay: %w", err)
+		return err
 	}
 	at := netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), uint16(a.Port))
 	if !at.Addr().IsLoopback() {
-		return fmt.Errorf("bench: relay: %s is not a loopback address, and the relay knows no access control", addr)
+		return fmt.Errorf("%s is not a loopback address, and this server knows no access control", addr)
 	}
-	l := &loop{target: &target{scheme: "mqtt"}, atEnd: func(int64) {}, onWritable: func(*conn) {}}
-	r := &relay{l: l, topics: map[string]*relayTopic{}}
-	serve, err := r.listen(at)
+	serve, err := l.listen(at, accepted)
 	if err != nil {
-		return fmt.Errorf("bench: relay: %w", err)
+		return err
 	}
 	defer l.driver.shut()
 	ready(serve)

@@ -4,22 +4,23 @@ package bench
 
 import (
 	"net/netip"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
 
-// listen makes the driver accept.
-func (r *relay) listen(at netip.AddrPort) (netip.AddrPort, error) {
-	e, err := newEpoll(r.l)
+// listen makes a driver that accepts.
+func (l *loop) listen(at netip.AddrPort, accepted func() *conn) (netip.AddrPort, error) {
+	e, err := newEpoll(l)
 	if err != nil {
 		return at, err
 	}
-	r.l.driver = e
+	l.driver = e
 	if e.listen, err = unix.Socket(family(at.Addr()), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
 		e.shut()
 		return at, err
 	}
-	e.accepted = r.accepted
+	e.accepted = accepted
 	at, err = e.bind(at)
 	if err != nil {
 		e.shut()
@@ -62,3 +63,6 @@ func (e *epoll) accept() {
 		_ = e.adopt(e.accepted(), fd, unix.EPOLLIN)                       // on an error it is closed
 	}
 }
+
+// syncData makes the bytes of f durable, without times that nobody needs.
+func syncData(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }

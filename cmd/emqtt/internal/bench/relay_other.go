@@ -7,8 +7,11 @@ package bench
 import (
 	"errors"
 	"net/netip"
+	"os"
 )
 
-func (r *relay) listen(at netip.AddrPort) (netip.AddrPort, error) {
+func (l *loop) listen(at netip.AddrPort, _ func() *conn) (netip.AddrPort, error) {
 	return at, errors.New("it runs on epoll, so on Linux only")
 }
+
+func syncData(f *os.File) error { return f.Sync() }

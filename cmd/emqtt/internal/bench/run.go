@@ -38,6 +38,7 @@ type run struct {
 
 	made    int64 // connections, of the scenarios that count them
 	dialled int64 // churn: connects begun
+	acked   int64 // acknowledgements, where they are timed
 
 	dueAt   func(n int64) int64 // open loop: when message n of all is due; nil: closed loop
 	dueN    int64               // the next one

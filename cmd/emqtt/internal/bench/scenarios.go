@@ -23,6 +23,7 @@ func init() { // play refers to functions that look into the table
 		{"idle", "connections that do nothing: memory", Config{Connections: 10_000}, (*run).playIdle},
 		{"churn", "connect and disconnect", Config{Connections: 32}, (*run).playChurn},
 		{"offline", "queue for a client that is away, then drain", Config{Publishers: 4, Subscribers: 1, Window: 100, QoS: 1, Messages: 100_000}, (*run).playOffline},
+		{"durable", "publishes for sessions that are away, until they are acknowledged", Config{Publishers: 64, Window: 1, QoS: 1}, (*run).playDurable},
 		{"retained", "one wildcard subscriber and many retained messages", Config{Publishers: 1, Subscribers: 1, Window: 100, QoS: 1, Messages: 20_000}, (*run).playRetained},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -34,6 +35,8 @@ var small = []Config{
 	{Scenario: "churn", Duration: 200 * time.Millisecond},
 	{Scenario: "offline", QoS: 1, Messages: 3000},
 	{Scenario: "offline", QoS: 2, Messages: 900, Subscribers: 3},
+	{Scenario: "durable", QoS: 1, Messages: 1000, Publishers: 20},
+	{Scenario: "durable", QoS: 2, Messages: 300, Publishers: 5, Window: 10},
 	{Scenario: "retained", QoS: 1, Messages: 1500, Subscribers: 2},
 }
 
@@ -128,6 +131,49 @@ func TestTheRelayForwardsWholePacketsInOrder(t *testing.T) {
 	cancel()
 	require.NoError(t, <-ended)
 	require.ErrorContains(t, Relay(t.Context(), "0.0.0.0:0", time.Second, func(netip.AddrPort) {}), "loopback")
+}
+
+func TestTheJournalAcknowledgesWhatItHasSynced(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the journal needs Linux")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	at, ended, dir := make(chan netip.AddrPort, 1), make(chan error, 1), t.TempDir()
+	go func() {
+		ended <- Journal(ctx, dir, "127.0.0.1:0", time.Minute, func(a netip.AddrPort) { at <- a })
+	}()
+	url := "mqtt://" + (<-at).String()
+	sum := 0
+	for _, c := range []Config{
+		{Scenario: "durable", Messages: 500, QoS: 1, Publishers: 20},
+		{Scenario: "durable", Messages: 500, QoS: 1, Publishers: 1, Window: 50},
+		{Scenario: "durable", Messages: 10, QoS: 1, Publishers: 2, Size: 300_000},
+	} {
+		for _, v := range []packet.Version{packet.V311, packet.V5} {
+			c.URL, c.Version = url, v
+			r, err := Run(t.Context(), c)
+			require.NoError(t, err)
+			require.True(t, r.OK, "%+v", r)
+			require.EqualValues(t, c.Messages, r.Count, "a message counts when it is acknowledged")
+			require.Positive(t, r.Latency.P50)
+			sum += int(c.Messages) * r.Size
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	info, err := os.Stat(files[0])
+	require.NoError(t, err)
+	require.Greater(t, info.Size(), int64(sum), "all of it was written")
+	_, err = Run(t.Context(), Config{Scenario: "durable", URL: url, QoS: 2, Messages: 10})
+	require.Error(t, err, "it has no QoS 2")
+	_, err = Run(t.Context(), Config{Scenario: "durable", URL: url, QoS: 0, Messages: 10})
+	require.ErrorContains(t, err, "durable needs")
+	cancel()
+	require.NoError(t, <-ended)
+	require.NoFileExists(t, files[0])
+	require.ErrorContains(t, Journal(t.Context(), dir, "0.0.0.0:0", time.Second, nil), "loopback")
+	require.Error(t, Journal(t.Context(), filepath.Join(dir, "none"), "127.0.0.1:0", time.Second, nil))
 }
 
 func TestNumbersThatCannotBeAreRefused(t *testing.T) {
