@@ -3,45 +3,47 @@
 package cast
 
 import (
-	"sync/atomic"
-
 	"emqttd/protocol/message"
 	"emqttd/protocol/topic"
 	"emqttd/supervisor/cell"
 	"emqttd/supervisor/mailbox"
 )
 
-// Route changes one subscription in the routing table; Old is the one it
-// replaces or removes, New the one that takes its place; either may be nil.
-// session -> router: {subscribe | unsubscribe, Topic, SubPid}.
+// Route changes subscriptions of one session in the routing table, in their
+// order and as one act: what one SUBSCRIBE or UNSUBSCRIBE says, in parts of at
+// most MaxChanges. session -> router: {subscribe | unsubscribe, Topic, SubPid}.
 type Route struct {
 	mailbox.Link
-	Filter string // what is matched: of a shared subscription, the inner filter
-	Group  string // of a shared subscription
-	Old    *Subscription
-	New    *Subscription
-	Reply  *cell.Cell // gets Routed; nil: nobody waits
-	Token  uint64
-	// Position, if set, tells the store's position when the change is effective;
-	// it becomes New.Start.
+	Changes []Change
+	Reply   *cell.Cell // gets Routed; nil: nobody waits
+	Token   uint64
+	// Position, if set, tells the store's position when the changes are effective;
+	// it becomes the Start of new subscriptions with a Lookup.
 	Position interface{ Position() uint64 }
 }
 
-// Routed says that the change is effective: whoever publishes from now on finds
-// it. router -> session.
+// Change is one subscription's: Old is the one that is replaced or removed, New
+// the one that takes its place; either may be nil. Both have the same filter.
+type Change struct{ Old, New *Subscription }
+
+// Either is New or, without one, Old.
+func (c Change) Either() *Subscription {
+	if c.New != nil {
+		return c.New
+	}
+	return c.Old
+}
+
+// MaxChanges bounds how long others wait for the routing table: a quarter of a
+// millisecond.
+const MaxChanges = 256
+
+// Routed says that the changes are effective: whoever publishes from now on finds
+// them. router -> session.
 type Routed struct {
 	mailbox.Link
 	Token  uint64
-	Failed bool // the change crashed the router twice and was not made
-}
-
-// Member is a session's part in a shared group; the session keeps it true, the
-// publishers read it as a hint when they choose.
-type Member struct {
-	Session *cell.Cell
-	Online  atomic.Int64 // 1: connected
-	Busy    atomic.Int64 // messages in flight and queued
-	Window  atomic.Int64 // in flight at most
+	Failed bool // they crashed the router twice and were not made
 }
 
 // ShareRef remembers which group a message was chosen from, so that another
@@ -59,12 +61,12 @@ type Redispatch struct {
 	From    *cell.Cell // not to this one
 }
 
-// Match asks for retained messages of a filter. session -> retainer. Cursor is
-// the name delivered last, "" at the beginning.
+// Match asks for retained messages: those of the first subscription from Cursor
+// on and, when it has none, those of the next that has. session -> retainer.
 type Match struct {
 	mailbox.Link
-	Filter string
-	Cursor topic.Cursor
+	Subs   []*Subscription // not shared ones; at least one
+	Cursor topic.Cursor    // in the first; the zero Cursor is the beginning
 	Max    int
 	Reply  *cell.Cell
 	Token  uint64
@@ -74,7 +76,8 @@ type Match struct {
 type Matched struct {
 	mailbox.Link
 	Token    uint64
+	Passed   int // subscriptions of the Match that have nothing more, before the one that the messages are of
 	Messages []*message.Message
-	Cursor   topic.Cursor
-	Done     bool
+	Cursor   topic.Cursor // in that one
+	Done     bool         // it has nothing more either
 }

@@ -69,15 +69,12 @@ func (b *Releases) ChaosScope() chaos.Scope {
 // ChaosScope implements chaos.Scoped.
 func (r *Redispatch) ChaosScope() chaos.Scope { return chaos.Scope{Topic: r.Message.Topic} }
 
-// ChaosScope implements chaos.Scoped: the client whose subscription it is.
+// ChaosScope implements chaos.Scoped: the client whose subscriptions they are.
 func (r *Route) ChaosScope() chaos.Scope {
-	switch {
-	case r.New != nil:
-		return chaos.Scope{Client: r.New.ClientID}
-	case r.Old != nil:
-		return chaos.Scope{Client: r.Old.ClientID}
+	if len(r.Changes) == 0 {
+		return chaos.Scope{}
 	}
-	return chaos.Scope{}
+	return chaos.Scope{Client: r.Changes[0].Either().ClientID}
 }
 
 // ChaosScope implements chaos.Scoped.

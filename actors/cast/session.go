@@ -9,6 +9,7 @@ import (
 	"emqttd/actors/metrics"
 	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
+	"emqttd/protocol/topic"
 	"emqttd/supervisor/cell"
 	"emqttd/supervisor/mailbox"
 )
@@ -283,25 +284,44 @@ type Dispatch struct {
 	Share    *ShareRef          // the shared group that chose this session; nil: none
 }
 
-// Subscription is a subscription as the routing table has it. It is immutable:
-// a changed subscription is a new one.
-type Subscription struct {
+// Subscriber is a session as the routing table knows it: what all of its
+// subscriptions share. The counts are kept true by the session, and read by
+// publishers as a hint when they choose a member of a shared group.
+type Subscriber struct {
 	Session  *cell.Cell
 	Number   uint64 // of the session, in the store
 	ClientID string
-	Filter   string // as the client wrote it
-	QoS      packet.QoS
-	NoLocal  bool
-	AsPub    bool // retain as published
-	SubIDs   []uint32
-	Durable  bool // the session outlives its connection
+	Online   atomic.Int64 // 1: connected
+	Busy     atomic.Int64 // messages in flight and queued
+	Window   atomic.Int64 // in flight at most
+}
+
+// Subscription is a subscription as the session and the routing table have it.
+// It is immutable: a changed subscription is a new one. A broker may hold
+// millions, so what can be derived is not kept.
+type Subscription struct {
+	*Subscriber
+	Filter string // as the client wrote it
+	SubIDs []uint32
 	// Lookup: the retained messages up to position Start are looked up, later
 	// ones arrive live. The routing table sets Start once, right after the
 	// subscription is in it; 0: not yet.
-	Lookup bool
-	Start  atomic.Uint64
-	Share  *Member // of a shared subscription
-	Slot   int     // the routing table's, under its lock
+	Start   atomic.Uint64
+	Lookup  bool
+	QoS     packet.QoS
+	NoLocal bool
+	AsPub   bool  // retain as published
+	Durable bool  // the session outlives its connection
+	Slot    int32 // the routing table's, under its lock
+}
+
+// Share takes the filter apart: what is matched, and the name of the shared group,
+// "" for none.
+func (s *Subscription) Share() (match, group string) {
+	if share, shared, _ := topic.ParseShare(s.Filter); shared {
+		return share.Filter, share.Group
+	}
+	return s.Filter, ""
 }
 
 // Release implements cell.Releaser: what fan-outs make comes from a pool.

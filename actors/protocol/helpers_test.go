@@ -80,8 +80,9 @@ func (d *desk) receive(packets ...packet.Packet) {
 
 // subscribe lets the desk's subscriber have what matches.
 func (d *desk) subscribe(filter string, durable bool) {
-	d.table.Accept(&cast.Route{Filter: filter, New: &cast.Subscription{Session: d.subscriber.Cell, Number: 9, ClientID: "sub",
-		Filter: filter, QoS: packet.QoS2, Durable: durable}})
+	who := &cast.Subscriber{Session: d.subscriber.Cell, Number: 9, ClientID: "sub"}
+	sub := &cast.Subscription{Subscriber: who, Filter: filter, QoS: packet.QoS2, Durable: durable}
+	d.table.Accept(&cast.Route{Changes: []cast.Change{{New: sub}}})
 }
 
 func connect(v packet.Version, change func(*packet.Connect)) *packet.Connect {

@@ -104,9 +104,9 @@ func (r *retainer) match(ctx *cell.Context, msg *cast.Match) {
 		r.wait(ctx, msg)
 		return
 	}
-	found, next, done := r.index.names.Match(msg.Filter, msg.Cursor, msg.Max, nil)
+	f := &fetch{match: msg, self: ctx.Self(), out: &cast.Matched{Token: msg.Token}}
+	found := r.find(msg, f.out)
 	live := r.sort(ctx, found)
-	f := &fetch{match: msg, self: ctx.Self(), out: &cast.Matched{Token: msg.Token, Cursor: next, Done: done}}
 	for _, e := range live {
 		if e.Value.msg == nil {
 			f.missing = append(f.missing, len(f.out.Messages))
@@ -119,6 +119,30 @@ func (r *retainer) match(ctx *cell.Context, msg *cast.Match) {
 		return
 	}
 	ctx.Submit(reader{r.index}, f)
+}
+
+// passMost bounds the filters that one decision looks at: to a millisecond, in the
+// worst case.
+const passMost = 64
+
+// find finds the names of the next batch: those of the first subscription and,
+// when it has none, of the next that has. What most filters cost is a look at the
+// first few nodes.
+func (r *retainer) find(msg *cast.Match, out *cast.Matched) []topic.Entry[entry] {
+	cur := msg.Cursor
+	for last := min(len(msg.Subs), passMost) - 1; ; out.Passed++ {
+		filter, _ := msg.Subs[out.Passed].Share()
+		found, next, done := r.index.names.Match(filter, cur, 1, nil)
+		if len(found) == 0 && done && out.Passed < last {
+			cur = topic.Cursor{}
+			continue
+		}
+		if !done && len(found) < msg.Max {
+			found, next, done = r.index.names.Match(filter, next, msg.Max-len(found), found)
+		}
+		out.Cursor, out.Done = next, done
+		return found
+	}
 }
 
 // wait puts a lookup off.

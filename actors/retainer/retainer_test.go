@@ -123,12 +123,20 @@ func newDesk(t *testing.T, l *cast.Limits) *desk {
 
 func (d *desk) drain() { stagetest.Drain(d.g) }
 
+// filters are subscriptions to filters.
+func filters(all ...string) (subs []*cast.Subscription) {
+	for _, f := range all {
+		subs = append(subs, &cast.Subscription{Filter: f})
+	}
+	return subs
+}
+
 // ask takes all batches of a filter.
 func (d *desk) ask(t *testing.T, filter string, batch int) (out []string) {
 	var cur topic.Cursor
 	for token := uint64(1); ; token++ {
 		d.heard = nil
-		d.actor.Push(&cast.Match{Filter: filter, Cursor: cur, Max: batch, Reply: d.reply, Token: token})
+		d.actor.Push(&cast.Match{Subs: filters(filter), Cursor: cur, Max: batch, Reply: d.reply, Token: token})
 		d.drain()
 		require.Len(t, d.heard, 1)
 		m := d.heard[0]
@@ -157,6 +165,46 @@ func TestMatchesComeInBatchesEachOnce(t *testing.T) {
 		require.ElementsMatch(t, want, d.ask(t, "a/+", batch))
 	}
 	require.Empty(t, d.ask(t, "c/#", 10))
+}
+
+// TestALookupPassesWhatHasNothing: one question for all filters of a SUBSCRIBE
+// takes one answer for each that has messages, not for each.
+func TestALookupPassesWhatHasNothing(t *testing.T) {
+	d := newDesk(t, &cast.Limits{})
+	var all []string
+	for i := range 200 {
+		all = append(all, fmt.Sprintf("dev/%03d/+", i))
+	}
+	for _, name := range []string{"dev/070/a", "dev/070/b", "dev/070/c", "dev/071/a"} {
+		d.index.Put(msg(name, "x"))
+	}
+	type answer struct {
+		filter string
+		found  int
+		done   bool
+	}
+	var got []answer
+	subs, cur := filters(all...), topic.Cursor{}
+	for token := uint64(1); len(subs) > 0; token++ {
+		d.heard = nil
+		d.actor.Push(&cast.Match{Subs: subs, Cursor: cur, Max: 2, Reply: d.reply, Token: token})
+		d.drain()
+		require.Len(t, d.heard, 1)
+		m := d.heard[0]
+		subs, cur = subs[m.Passed:], m.Cursor
+		got = append(got, answer{subs[0].Filter, len(m.Messages), m.Done})
+		if m.Done {
+			subs, cur = subs[1:], topic.Cursor{}
+		}
+	}
+	require.Equal(t, []answer{
+		{"dev/063/+", 0, true}, // a decision has its bound
+		{"dev/070/+", 2, false},
+		{"dev/070/+", 1, true},
+		{"dev/071/+", 1, true},
+		{"dev/135/+", 0, true},
+		{"dev/199/+", 0, true},
+	}, got)
 }
 
 func TestWhatHasExpiredIsNotFound(t *testing.T) {

@@ -72,7 +72,7 @@ func names(ms []*message.Message) (out []string) {
 }
 
 func (d *desk) match(filter string, token uint64) {
-	d.actor.Push(&cast.Match{Filter: filter, Max: 10, Reply: d.reply, Token: token})
+	d.actor.Push(&cast.Match{Subs: filters(filter), Max: 10, Reply: d.reply, Token: token})
 	d.drain()
 }
 

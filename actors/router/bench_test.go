@@ -79,8 +79,8 @@ func BenchmarkSubscribe(b *testing.B) {
 				subscribe(table, ss.sub(0, c.filter(i), 0))
 			}
 			s := ss.sub(0, c.filter(c.others), 0)
-			in := &cast.Route{Filter: s.Filter, New: s}
-			out := &cast.Route{Filter: s.Filter, Old: s}
+			in := route(nil, s)
+			out := route(s, nil)
 			b.ReportAllocs()
 			for b.Loop() {
 				table.Accept(in)

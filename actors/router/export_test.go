@@ -8,5 +8,5 @@ func Slots(t *Table, filter string) int {
 	if e == nil {
 		return 0
 	}
-	return len(e.plain.Load().list)
+	return len(e.many.Load().list)
 }

@@ -70,7 +70,7 @@ func (f *Fanout) match() {
 	var found []*entry
 	found, f.Complete = f.table.trie.Match((*buf)[:0], []byte(f.topic), f.steps)
 	for _, e := range found {
-		e.plain.Load().each(f.add)
+		e.each(f.add)
 	}
 	if len(found) > 1 && len(f.subs) > 1 {
 		f.merge()
@@ -194,8 +194,7 @@ func (f *Fanout) merge() {
 
 func merged(subs []*cast.Subscription) *cast.Subscription {
 	first := subs[0]
-	m := &cast.Subscription{Session: first.Session, Number: first.Number, ClientID: first.ClientID, Filter: first.Filter,
-		Durable: first.Durable, Lookup: true}
+	m := &cast.Subscription{Subscriber: first.Subscriber, Filter: first.Filter, Durable: first.Durable, Lookup: true}
 	start := uint64(math.MaxUint64)
 	for _, s := range subs {
 		m.QoS = max(m.QoS, s.QoS)

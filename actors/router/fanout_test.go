@@ -115,8 +115,8 @@ func TestARunToAGroupIsDealtMessageByMessage(t *testing.T) {
 func TestWhatIsDealtCountsAsUnderWay(t *testing.T) {
 	table, ss := router.NewTable(0), newSessions(2)
 	narrow, wide := ss.member(0, "t"), ss.member(1, "t")
-	narrow.Share.Window.Store(2)
-	wide.Share.Window.Store(100)
+	narrow.Window.Store(2)
+	wide.Window.Store(100)
 	join(table, "g", narrow, wide)
 	got := run(table, 20)
 	require.Len(t, got["c0"], 2, "as many as its window takes")

@@ -35,28 +35,40 @@ func newSessions(n int) *sessions {
 
 // sub is a subscription of session i, whose client id is "c" and i.
 func (s *sessions) sub(i int, filter string, qos packet.QoS) *cast.Subscription {
-	return &cast.Subscription{Session: s.cells[i], Number: uint64(i + 1), ClientID: fmt.Sprint("c", i), Filter: filter, QoS: qos}
+	who := &cast.Subscriber{Session: s.cells[i], Number: uint64(i + 1), ClientID: fmt.Sprint("c", i)}
+	return &cast.Subscription{Subscriber: who, Filter: filter, QoS: qos}
 }
 
-// member is a shared one, connected, with a window of ten.
+// member is one that can be shared: connected, with a window of ten.
 func (s *sessions) member(i int, filter string) *cast.Subscription {
 	m := s.sub(i, filter, 1)
-	m.Share = &cast.Member{Session: m.Session}
-	m.Share.Online.Store(1)
-	m.Share.Window.Store(10)
+	m.Online.Store(1)
+	m.Window.Store(10)
 	return m
 }
 
 func subscribe(t *router.Table, subs ...*cast.Subscription) {
 	for _, s := range subs {
-		t.Accept(&cast.Route{Filter: s.Filter, New: s})
+		t.Accept(route(nil, s))
 	}
 }
 
+// route is a change of one subscription.
+func route(before, after *cast.Subscription) *cast.Route {
+	return &cast.Route{Changes: []cast.Change{{Old: before, New: after}}}
+}
+
+// join makes them members of a group.
 func join(t *router.Table, name string, subs ...*cast.Subscription) {
 	for _, s := range subs {
-		t.Accept(&cast.Route{Filter: s.Filter, Group: name, New: s})
+		t.Accept(route(nil, shared(name, s)))
 	}
+}
+
+// shared is s as a subscription of a group.
+func shared(name string, s *cast.Subscription) *cast.Subscription {
+	s.Filter = "$share/" + name + "/" + s.Filter
+	return s
 }
 
 // target is what one session gets.

@@ -2,7 +2,7 @@
 
 // Package router knows who subscribes to what. It is emqttd_router,
 // emqttd_pubsub and emqttd_server: a table that publishers read in place, and a
-// pool of actors, hashed by filter, through which it changes.
+// pool of actors, hashed by client id, through which it changes.
 //
 // Supervised by pubsub_pool_sup, one_for_one, 10 restarts an hour. A crash loses
 // nothing: the table belongs to the broker, a change is one effect.
@@ -52,11 +52,17 @@ func (r *router) Receive(ctx *cell.Context) {
 func (r *router) route(ctx *cell.Context, msg *cast.Route) {
 	ctx.Keep()
 	ctx.Submit(r.table, msg)
-	switch {
-	case msg.Old == nil:
-		ctx.Count(&r.env.Metrics.Subscriptions, 1)
-	case msg.New == nil:
-		ctx.Count(&r.env.Metrics.Subscriptions, -1)
+	n := 0
+	for _, c := range msg.Changes {
+		switch {
+		case c.Old == nil:
+			n++
+		case c.New == nil:
+			n--
+		}
+	}
+	if n != 0 {
+		ctx.Count(&r.env.Metrics.Subscriptions, int64(n))
 	}
 	if msg.Reply != nil {
 		ctx.Cast(msg.Reply, &cast.Routed{Token: msg.Token})
@@ -102,7 +108,7 @@ func (t *Table) Others(ref *cast.ShareRef, not *cell.Cell) bool {
 			continue
 		}
 		for _, m := range g.members {
-			if m.Session != not && m.Share.Online.Load() > 0 {
+			if m.Session != not && m.Online.Load() > 0 {
 				return true
 			}
 		}

@@ -73,6 +73,13 @@ func (p *pool) drain() {
 	}
 }
 
+// ask is a change that is answered.
+func ask(p *pool, token uint64, before, after *cast.Subscription) *cast.Route {
+	r := route(before, after)
+	r.Reply, r.Token = p.reply, token
+	return r
+}
+
 type hookFunc func(c *cell.Cell, p cell.Phase, m cell.Message)
 
 func (f hookFunc) At(c *cell.Cell, p cell.Phase, m cell.Message) { f(c, p, m) }
@@ -83,10 +90,10 @@ func TestRoutedLeavesAfterTheSubscriptionIsEffective(t *testing.T) {
 		require.Equal(t, m.(*cast.Routed).Token == 1, len(match(p.table, "t", "")) == 1)
 	}
 	s := p.sub(0, "t", 1)
-	p.actor.Push(&cast.Route{Filter: "t", New: s, Reply: p.reply, Token: 1})
+	p.actor.Push(ask(p, 1, nil, s))
 	p.drain()
 	require.EqualValues(t, 1, p.env.Metrics.Subscriptions.Load())
-	p.actor.Push(&cast.Route{Filter: "t", Old: s, Reply: p.reply, Token: 2})
+	p.actor.Push(ask(p, 2, s, nil))
 	p.drain()
 	require.Zero(t, p.env.Metrics.Subscriptions.Load())
 	require.Len(t, p.heard, 2)
@@ -114,7 +121,7 @@ func TestAnActorThatCrashesChangesTheTableOnce(t *testing.T) {
 			c.Stop()
 		}))
 		for i := range 50 {
-			p.actor.Push(&cast.Route{Filter: "t", New: p.sub(i, "t", 0), Reply: p.reply, Token: uint64(i)})
+			p.actor.Push(ask(p, uint64(i), nil, p.sub(i, "t", 0)))
 		}
 		p.drain()
 		cell.SetHook(nil)
@@ -138,7 +145,7 @@ func TestARequestThatIsPoisonIsAnsweredWithAFailure(t *testing.T) {
 		}
 	}))
 	for i := range 2 {
-		p.actor.Push(&cast.Route{Filter: "t", New: p.sub(i, "t", 0), Reply: p.reply, Token: uint64(i + 1)})
+		p.actor.Push(ask(p, uint64(i+1), nil, p.sub(i, "t", 0)))
 	}
 	p.drain()
 	require.Len(t, p.heard, 2)

@@ -43,10 +43,67 @@ func (t *Table) Subscriptions() int64 { return t.subs.Load() }
 func (t *Table) Filters() int { return t.trie.Len() }
 
 // entry is what the table has for one filter. Readers load, the writer (who
-// holds Table.mu) stores.
+// holds Table.mu) stores. Most filters of a large table have one subscriber: he
+// needs no list.
 type entry struct {
-	plain  atomic.Pointer[slots]
+	one    atomic.Pointer[cast.Subscription]
+	many   atomic.Pointer[slots] // who came while there was one
 	groups atomic.Pointer[[]*group]
+}
+
+// oneSlot is the Slot of the subscription that an entry has without a list.
+const oneSlot = -1
+
+func (e *entry) empty() bool {
+	return e.one.Load() == nil && e.many.Load() == nil && e.groups.Load() == nil
+}
+
+// each calls f for every subscription that is not of a group.
+func (e *entry) each(f func(*cast.Subscription)) {
+	if s := e.one.Load(); s != nil {
+		f(s)
+	}
+	e.many.Load().each(f)
+}
+
+// has reports whether sub is one of them.
+func (e *entry) has(sub *cast.Subscription) bool {
+	if sub == nil {
+		return false
+	}
+	if sub.Slot == oneSlot {
+		return e.one.Load() == sub
+	}
+	return e.many.Load().has(sub)
+}
+
+// add adds sub, which has no place in the table yet.
+func (e *entry) add(sub *cast.Subscription) {
+	if e.one.Load() == nil {
+		sub.Slot = oneSlot
+		e.one.Store(sub)
+		return
+	}
+	e.many.Store(e.many.Load().with(sub))
+}
+
+// remove takes sub away, which it has.
+func (e *entry) remove(sub *cast.Subscription) {
+	if sub.Slot == oneSlot {
+		e.one.Store(nil)
+		return
+	}
+	e.many.Store(e.many.Load().without(sub))
+}
+
+// replace puts sub in the place of old, which it has.
+func (e *entry) replace(old, sub *cast.Subscription) {
+	sub.Slot = old.Slot
+	if old.Slot == oneSlot {
+		e.one.Store(sub)
+		return
+	}
+	e.many.Load().list[old.Slot].Store(sub)
 }
 
 // slots is a list that readers walk while the writer appends to it or empties
@@ -80,7 +137,7 @@ func (s *slots) with(sub *cast.Subscription) *slots {
 		s = s.compact(1)
 		n = s.n.Load()
 	}
-	sub.Slot = int(n)
+	sub.Slot = int32(n)
 	s.list[n].Store(sub)
 	s.n.Store(n + 1)
 	return s
@@ -88,7 +145,7 @@ func (s *slots) with(sub *cast.Subscription) *slots {
 
 // has reports whether sub stands in the list.
 func (s *slots) has(sub *cast.Subscription) bool {
-	return s != nil && sub != nil && int64(sub.Slot) < s.n.Load() && s.list[sub.Slot].Load() == sub
+	return s != nil && int64(sub.Slot) < s.n.Load() && s.list[sub.Slot].Load() == sub
 }
 
 // without is s without sub, which it has; nil when that was the last.
@@ -116,7 +173,7 @@ func (s *slots) compact(more int) *slots {
 	out := &slots{list: make([]atomic.Pointer[cast.Subscription], size)}
 	n := 0
 	s.each(func(sub *cast.Subscription) {
-		sub.Slot = n
+		sub.Slot = int32(n)
 		out.list[n].Store(sub)
 		n++
 	})
@@ -129,45 +186,56 @@ func (t *Table) Accept(m cell.Message) {
 	r := m.(*cast.Route)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.trie.Upsert(r.Filter, func(e *entry) *entry {
+	for _, c := range r.Changes {
+		if c.Either() != nil {
+			t.change(c)
+		}
+	}
+	t.version.Add(1)
+	if r.Position == nil {
+		return
+	}
+	now := r.Position.Position()
+	for _, c := range r.Changes {
+		if c.New != nil && c.New.Lookup {
+			c.New.Start.Store(now)
+		}
+	}
+}
+
+func (t *Table) change(c cast.Change) {
+	filter, group := c.Either().Share()
+	t.trie.Upsert(filter, func(e *entry) *entry {
 		if e == nil {
-			if r.New == nil {
+			if c.New == nil {
 				return nil
 			}
 			e = new(entry)
 		}
-		if r.Group != "" {
-			t.changeGroup(e, r)
+		if group != "" {
+			t.changeGroup(e, cast.ShareRef{Group: group, Filter: filter}, c)
 		} else {
-			t.changePlain(e, r)
+			t.changePlain(e, c)
 		}
-		if e.plain.Load() == nil && e.groups.Load() == nil {
+		if e.empty() {
 			return nil
 		}
 		return e
 	})
-	t.version.Add(1)
-	if r.Position != nil && r.New != nil {
-		r.New.Start.Store(r.Position.Position())
-	}
 }
 
-func (t *Table) changePlain(e *entry, r *cast.Route) {
-	s := e.plain.Load()
-	if s.has(r.Old) {
-		if r.New != nil {
-			r.New.Slot = r.Old.Slot
-			s.list[r.Old.Slot].Store(r.New)
-			return
-		}
-		s = s.without(r.Old)
+func (t *Table) changePlain(e *entry, c cast.Change) {
+	had := e.has(c.Old)
+	switch {
+	case had && c.New != nil:
+		e.replace(c.Old, c.New)
+	case had:
+		e.remove(c.Old)
 		t.subs.Add(-1)
-	}
-	if r.New != nil {
-		s = s.with(r.New)
+	case c.New != nil:
+		e.add(c.New)
 		t.subs.Add(1)
 	}
-	e.plain.Store(s)
 }
 
 // group is a shared subscription: one filter, one group name, its members.
@@ -177,34 +245,34 @@ type group struct {
 	members []*cast.Subscription // immutable; a change makes a new group
 	durable bool                 // one of them outlives its connection
 	next    *atomic.Uint64       // round robin, kept over changes
-	sticky  *atomic.Pointer[cast.Member]
+	sticky  *atomic.Pointer[cast.Subscriber]
 }
 
-func (t *Table) changeGroup(e *entry, r *cast.Route) {
+func (t *Table) changeGroup(e *entry, ref cast.ShareRef, c cast.Change) {
 	var old []*group
 	if p := e.groups.Load(); p != nil {
 		old = *p
 	}
 	groups := slices.Clone(old)
-	i := slices.IndexFunc(groups, func(g *group) bool { return g.name == r.Group })
+	i := slices.IndexFunc(groups, func(g *group) bool { return g.name == ref.Group })
 	if i < 0 {
-		if r.New == nil {
+		if c.New == nil {
 			return
 		}
-		groups = append(groups, &group{name: r.Group, ref: &cast.ShareRef{Group: r.Group, Filter: r.Filter},
-			next: new(atomic.Uint64), sticky: new(atomic.Pointer[cast.Member])})
+		mine := ref // on the heap, so not before there is a group
+		groups = append(groups, &group{name: ref.Group, ref: &mine, next: new(atomic.Uint64), sticky: new(atomic.Pointer[cast.Subscriber])})
 		i = len(groups) - 1
 	}
 	g := *groups[i]
 	g.members = slices.Clone(g.members)
-	if r.Old != nil {
-		if j := slices.Index(g.members, r.Old); j >= 0 {
+	if c.Old != nil {
+		if j := slices.Index(g.members, c.Old); j >= 0 {
 			g.members = slices.Delete(g.members, j, j+1)
 			t.subs.Add(-1)
 		}
 	}
-	if r.New != nil {
-		g.members = append(g.members, r.New)
+	if c.New != nil {
+		g.members = append(g.members, c.New)
 		t.subs.Add(1)
 	}
 	g.durable = slices.ContainsFunc(g.members, func(s *cast.Subscription) bool { return s.Durable })
@@ -241,8 +309,8 @@ func (g *group) pick(strategy, from, name string, not *cell.Cell, dealt func(mem
 		if sub.Session == not || sub.Session.Ended() {
 			continue
 		}
-		rank := rankOf(sub.Share, dealt(i))
-		if strategy == "sticky" && rank > 0 && g.sticky.Load() == sub.Share {
+		rank := rankOf(sub.Subscriber, dealt(i))
+		if strategy == "sticky" && rank > 0 && g.sticky.Load() == sub.Subscriber {
 			return i
 		}
 		if rank > bestRank {
@@ -253,7 +321,7 @@ func (g *group) pick(strategy, from, name string, not *cell.Cell, dealt func(mem
 		}
 	}
 	if best >= 0 && strategy == "sticky" {
-		g.sticky.Store(g.members[best].Share)
+		g.sticky.Store(g.members[best].Subscriber)
 	}
 	return best
 }
@@ -263,7 +331,7 @@ func (g *group) alive(not *cell.Cell) bool {
 	return slices.ContainsFunc(g.members, func(s *cast.Subscription) bool { return s.Session != not && !s.Session.Ended() })
 }
 
-func rankOf(m *cast.Member, dealt int64) int {
+func rankOf(m *cast.Subscriber, dealt int64) int {
 	switch {
 	case m.Online.Load() == 0:
 		return 0

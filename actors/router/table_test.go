@@ -35,7 +35,7 @@ func (n *naive) want(name, from string) map[*cell.Cell]*cast.Subscription {
 		}
 		m := out[s.Session]
 		if m == nil {
-			m = &cast.Subscription{Session: s.Session, Lookup: true, Durable: s.Durable}
+			m = &cast.Subscription{Subscriber: s.Subscriber, Lookup: true, Durable: s.Durable}
 			m.Start.Store(math.MaxUint64)
 			out[s.Session] = m
 		}
@@ -64,10 +64,19 @@ var (
 func (n *naive) edit(t *rapid.T, table *router.Table, ss *sessions) {
 	i := rapid.IntRange(0, 3).Draw(t, "session")
 	filter := rapid.SampledFrom(filters).Draw(t, "filter")
-	same := func(s *cast.Subscription) bool { return s.Session == ss.cells[i] && s.Filter == filter }
+	group := ""
+	if rapid.IntRange(0, 3).Draw(t, "shared") == 0 {
+		group = rapid.SampledFrom([]string{"g", "h"}).Draw(t, "group")
+	}
+	member := func() *cast.Subscription {
+		if group == "" {
+			return ss.member(i, filter)
+		}
+		return shared(group, ss.member(i, filter))
+	}
 	var next *cast.Subscription
 	if rapid.IntRange(0, 2).Draw(t, "what") > 0 {
-		next = ss.member(i, filter)
+		next = member()
 		next.QoS = packet.QoS(rapid.IntRange(0, 2).Draw(t, "qos"))
 		next.AsPub, next.Lookup = rapid.Bool().Draw(t, "as published"), rapid.Bool().Draw(t, "lookup")
 		next.Start.Store(rapid.Uint64Range(0, 9).Draw(t, "start"))
@@ -75,24 +84,26 @@ func (n *naive) edit(t *rapid.T, table *router.Table, ss *sessions) {
 			next.SubIDs = []uint32{id}
 		}
 	}
-	r := &cast.Route{Filter: filter, New: next}
 	list := &n.plain
-	if rapid.IntRange(0, 3).Draw(t, "shared") == 0 {
-		r.Group = rapid.SampledFrom([]string{"g", "h"}).Draw(t, "group")
-		members := n.groups[[2]string{filter, r.Group}]
+	if group != "" {
+		members := n.groups[[2]string{filter, group}]
 		list = &members
-		defer func() { n.groups[[2]string{filter, r.Group}] = members }()
+		defer func() { n.groups[[2]string{filter, group}] = members }()
 	} else if next != nil {
-		next.Share, next.NoLocal = nil, rapid.Bool().Draw(t, "no local")
+		next.NoLocal = rapid.Bool().Draw(t, "no local")
 	}
-	at := slices.IndexFunc(*list, same)
+	at := slices.IndexFunc(*list, func(s *cast.Subscription) bool {
+		match, _ := s.Share()
+		return s.Session == ss.cells[i] && match == filter
+	})
+	var old *cast.Subscription
 	switch {
 	case at >= 0:
-		r.Old = (*list)[at]
+		old = (*list)[at]
 	case rapid.IntRange(0, 9).Draw(t, "wrong") == 0:
-		r.Old = ss.member(i, filter) // one that is not there, which changes nothing
+		old = member() // one that is not there, which changes nothing
 	}
-	table.Accept(r)
+	table.Accept(route(old, next))
 	if at >= 0 {
 		*list = slices.Delete(slices.Clone(*list), at, at+1)
 	}
@@ -149,11 +160,11 @@ func TestTheTableFindsWhatAListFinds(t *testing.T) {
 		}
 		n.check(t, table)
 		for _, s := range n.plain {
-			table.Accept(&cast.Route{Filter: s.Filter, Old: s})
+			table.Accept(route(s, nil))
 		}
-		for key, g := range n.groups {
+		for _, g := range n.groups {
 			for _, s := range g {
-				table.Accept(&cast.Route{Filter: key[0], Group: key[1], Old: s})
+				table.Accept(route(s, nil))
 			}
 		}
 		require.Zero(t, table.Filters(), "nothing is left of what is gone")
@@ -164,7 +175,8 @@ func TestTheTableFindsWhatAListFinds(t *testing.T) {
 func TestAChangeSaysFromWhichPositionItIsEffective(t *testing.T) {
 	table, ss := router.NewTable(0), newSessions(1)
 	s := ss.sub(0, "t", 1)
-	table.Accept(&cast.Route{Filter: "t", New: s, Position: position(77)})
+	s.Lookup = true
+	table.Accept(&cast.Route{Changes: []cast.Change{{New: s}}, Position: position(77)})
 	require.EqualValues(t, 77, s.Start.Load())
 }
 
@@ -185,7 +197,7 @@ func TestAListOfSubscribersGrowsAndShrinks(t *testing.T) {
 	require.LessOrEqual(t, router.Slots(table, "t"), 2*n)
 	for i := range n {
 		if i%16 != 0 {
-			table.Accept(&cast.Route{Filter: "t", Old: subs[i]})
+			table.Accept(route(subs[i], nil))
 		}
 	}
 	require.Len(t, match(table, "t", ""), (n+15)/16)
@@ -193,7 +205,7 @@ func TestAListOfSubscribersGrowsAndShrinks(t *testing.T) {
 	for range 10 * n { // one comes and goes
 		s := ss.sub(1, "t", 0)
 		subscribe(table, s)
-		table.Accept(&cast.Route{Filter: "t", Old: s})
+		table.Accept(route(s, nil))
 	}
 	require.LessOrEqual(t, router.Slots(table, "t"), 4*n/16)
 	require.Len(t, match(table, "t", ""), (n+15)/16)
@@ -204,7 +216,7 @@ func TestReadersNeverMissWhatIsNotBeingChanged(t *testing.T) {
 	for i := range 10 {
 		s := ss.sub(i, "a/+", 1)
 		subscribe(table, s)
-		table.Accept(&cast.Route{Filter: "a/+", Old: s, New: ss.sub(i, "a/+", 2)})
+		table.Accept(route(s, ss.sub(i, "a/+", 2)))
 	}
 	join(table, "g", ss.member(38, "#"), ss.member(39, "#"))
 	var stop atomic.Bool
@@ -244,12 +256,12 @@ func TestReadersNeverMissWhatIsNotBeingChanged(t *testing.T) {
 		for i, s := range subs {
 			if (i+round)%3 == 0 {
 				next := ss.sub(i+10, "a/+", 2)
-				table.Accept(&cast.Route{Filter: "a/+", Old: s, New: next})
+				table.Accept(route(s, next))
 				s = next
 			}
-			table.Accept(&cast.Route{Filter: "a/+", Old: s})
+			table.Accept(route(s, nil))
 		}
-		table.Accept(&cast.Route{Filter: "#", Group: "g", Old: m})
+		table.Accept(route(m, nil))
 	}
 	stop.Store(true)
 	readers.Wait()

@@ -27,7 +27,7 @@ type Group struct {
 func (t *Table) Routes(yield func(Route) bool) {
 	t.trie.Walk("", math.MaxInt, func(filter string, e *entry) bool {
 		r := Route{Filter: filter}
-		e.plain.Load().each(func(*cast.Subscription) { r.Subscribers++ })
+		e.each(func(*cast.Subscription) { r.Subscribers++ })
 		if groups := e.groups.Load(); groups != nil {
 			for _, g := range *groups {
 				r.Groups = append(r.Groups, Group{g.name, len(g.members)})
@@ -42,7 +42,7 @@ func (t *Table) Routes(yield func(Route) bool) {
 func (t *Table) All(yield func(group string, s *cast.Subscription) bool) {
 	t.trie.Walk("", math.MaxInt, func(_ string, e *entry) bool {
 		more := true
-		e.plain.Load().each(func(s *cast.Subscription) { more = more && yield("", s) })
+		e.each(func(s *cast.Subscription) { more = more && yield("", s) })
 		if groups := e.groups.Load(); groups != nil && more {
 			for _, g := range *groups {
 				for _, s := range g.members {
@@ -63,7 +63,7 @@ func (t *Table) Subscribers(filter string) (n int) {
 	if e == nil {
 		return 0
 	}
-	e.plain.Load().each(func(*cast.Subscription) { n++ })
+	e.each(func(*cast.Subscription) { n++ })
 	if groups := e.groups.Load(); groups != nil {
 		for _, g := range *groups {
 			n += len(g.members)

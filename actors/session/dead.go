@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"emqttd/actors/cast"
 	"emqttd/actors/metrics"
 	"emqttd/actors/store"
 	"emqttd/protocol/packet"
@@ -102,7 +103,7 @@ func (st *stage) exhume(x *store.Dead, replay bool) {
 		}
 		st.x.Submit(st.pub.Log, &store.Commit{Ops: ops})
 	}
-	var subs []*subscription
+	var subs []*cast.Subscription
 	for _, sub := range st.subs.All {
 		subs = append(subs, sub)
 	}

@@ -245,7 +245,7 @@ func (st *stage) refuse(it item, why metrics.Drop) {
 // busy keeps the member figures of shared groups, by which publishers choose.
 func (st *stage) busy(it item, n int64) {
 	if it.share != nil {
-		st.x.Count(&st.member.Busy, n)
+		st.x.Count(&st.self.Busy, n)
 	}
 }
 

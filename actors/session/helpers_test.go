@@ -268,7 +268,8 @@ func (d *desk) detach(e *end, keepWill bool) {
 // witness is a subscriber of its own, for what the session publishes.
 func (d *desk) witness(filter string) *stagetest.Probe {
 	p := d.w.Probe("witness")
-	d.pub.Table.Accept(&cast.Route{Filter: filter, New: &cast.Subscription{Session: p.Cell, Number: 9, ClientID: "witness", Filter: filter, QoS: 2}})
+	sub := &cast.Subscription{Subscriber: &cast.Subscriber{Session: p.Cell, Number: 9, ClientID: "witness"}, Filter: filter, QoS: 2}
+	d.pub.Table.Accept(&cast.Route{Changes: []cast.Change{{New: sub}}})
 	return p
 }
 

@@ -41,7 +41,7 @@ func (st *stage) attach(msg *cast.Attach) {
 		ops = append(ops, st.reset()...)
 	}
 	if s.ready {
-		st.x.Count(&st.member.Online, -1) // until the new connection is ready
+		st.x.Count(&st.self.Online, -1) // until the new connection is ready
 	}
 	s.conn, s.epoch, s.ready, s.over = a.Conn, msg.Epoch, false, false
 	s.username, s.version, s.expiry = a.Username, a.Version, a.Expiry
@@ -53,7 +53,7 @@ func (st *stage) attach(msg *cast.Attach) {
 	for range st.answers.Len(st.x) {
 		st.answers.Pop(st.x) // of the connection before: the client asks again
 	}
-	st.x.Count(&st.member.Window, int64(s.window)-st.member.Window.Load())
+	st.x.Count(&st.self.Window, int64(s.window)-st.self.Window.Load())
 	if g := a.Conn.Loop.Group(); g != st.x.Group() {
 		st.x.Move(g)
 	}
@@ -197,7 +197,7 @@ func (st *stage) ready(msg *cast.Ready) {
 		return
 	}
 	st.s.ready = true
-	st.x.Count(&st.member.Online, 1)
+	st.x.Count(&st.self.Online, 1)
 	type sent struct {
 		id    packet.ID
 		order uint64
@@ -268,7 +268,7 @@ func (st *stage) detached(to *cell.Cell) {
 func (st *stage) offline() {
 	s := st.s
 	if s.ready {
-		st.x.Count(&st.member.Online, -1)
+		st.x.Count(&st.self.Online, -1)
 	}
 	s.conn, s.ready, s.congested, s.looking = nil, false, false, false
 	for range st.answers.Len(st.x) {

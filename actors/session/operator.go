@@ -3,7 +3,6 @@
 package session
 
 import (
-	"emqttd/actors/store"
 	"emqttd/protocol/packet"
 	"emqttd/supervisor/cell"
 	"emqttd/supervisor/mailbox"
@@ -53,41 +52,18 @@ func (st *stage) change(msg *change) {
 		return
 	}
 	p := &pendingSubscribe{tell: msg.done}
-	token := st.tag()
-	var ops []store.Op
+	var e edit
 	for _, want := range msg.add {
 		if st.s.conn == nil {
 			want.RetainHandling = 2 // what is retained is the client's when it is there
 		}
-		code, look, op := st.subscribeOne(token, want, nil)
-		p.codes = append(p.codes, code)
-		if code.Failed() {
-			continue
-		}
-		p.left++
-		if look != nil {
-			p.lookups = append(p.lookups, *look)
-		}
-		ops = append(ops, op)
+		p.codes = append(p.codes, st.subscribeOne(&e, want, nil))
 	}
 	for _, filter := range msg.remove {
-		sub, had := st.subs.Get(st.x, filter)
-		if !had {
-			p.codes = append(p.codes, packet.NoSubscriptionExisted)
-			continue
-		}
-		p.codes = append(p.codes, packet.Success)
-		st.subs.Delete(st.x, filter)
-		st.unroute(sub, token)
-		p.left++
-		ops = append(ops, store.Op{Kind: store.DelFilter, Session: st.number, Filter: &store.Filter{Text: filter}})
+		code, _ := st.unsubscribeOne(&e, filter)
+		p.codes = append(p.codes, code)
 	}
-	if st.durable() && len(ops) > 0 {
-		st.x.Submit(st.pub.Log, &store.Commit{Ops: ops, Reply: st.cell, Tag: token})
-		st.follow(token, committing{kind: thenRouted})
-		p.left++
-	}
-	st.pend(token, p)
+	st.carryOut(&e, p)
 }
 
 // told ends a change: the operator is told, and what is retained is looked up for
@@ -95,6 +71,6 @@ func (st *stage) change(msg *change) {
 func (st *stage) told(p *pendingSubscribe) {
 	st.x.Submit(teller(p.tell), &changed{codes: p.codes})
 	if st.s.conn != nil {
-		st.owe(p.lookups)
+		st.owe(p.lookup)
 	}
 }

@@ -28,8 +28,8 @@ func (st *stage) poison(p *cell.Poison) {
 		return
 	case *cast.Matched:
 		if i := slices.Index(m.Messages, culprit); i >= 0 && st.s.walking != nil {
-			st.buryRetained(culprit, st.s.walking, p.Crash)
-			st.x.Return(&cast.Matched{Token: m.Token, Messages: slices.Concat(m.Messages[:i], m.Messages[i+1:]), Cursor: m.Cursor, Done: m.Done})
+			st.buryRetained(culprit, st.s.walking.past(m.Passed), p.Crash)
+			st.x.Return(&cast.Matched{Token: m.Token, Passed: m.Passed, Messages: slices.Concat(m.Messages[:i], m.Messages[i+1:]), Cursor: m.Cursor, Done: m.Done})
 			return
 		}
 	case *cell.TimerFired: // belongs to its timer: nobody else may hand it in
@@ -131,7 +131,8 @@ func (st *stage) unqueue(m *message.Message, crash *cell.Crash) (found bool) {
 
 // buryRetained buries a retained message that was looked up.
 func (st *stage) buryRetained(m *message.Message, l *lookup, crash *cell.Crash) {
-	st.bury(item{msg: m, qos: min(m.QoS, l.sub.QoS), retain: true, subIDs: l.sub.SubIDs}, crash)
+	sub := l.subs[0]
+	st.bury(item{msg: m, qos: min(m.QoS, sub.QoS), retain: true, subIDs: sub.SubIDs}, crash)
 }
 
 // bury makes a dead letter of a message that is nowhere else in the session any

@@ -24,8 +24,7 @@ import (
 func Restore(kind *cell.Kind, pub *Publisher, in store.Stored, g *group.Group, now int64, grace time.Duration) *Session {
 	s := &Session{pub: pub, clientID: in.Record.ClientID, number: in.Session}
 	s.cell = cell.New(kind, "session/"+s.clientID, g, s)
-	cell.InitTimer(&s.willTimer, s.cell, timerWill)
-	cell.InitTimer(&s.expiryTimer, s.cell, timerExpiry)
+	s.init()
 	r := &in.Record
 	s.state = state{epoch: r.Epoch, username: r.Username, version: r.Version, expiry: r.Expiry, present: true, kept: true,
 		gone: r.Disconnected}
@@ -35,7 +34,7 @@ func Restore(kind *cell.Kind, pub *Publisher, in store.Stored, g *group.Group, n
 	if r.Will != nil {
 		s.state.will, s.state.willDelay, s.state.grace = willOf(r.Will), r.WillDelay, now+int64(grace)
 	}
-	var subs []*subscription // in the order of the store, so that the same data is the same session
+	var subs []*cast.Subscription // in the order of the store, so that the same data is the same session
 	for _, f := range in.Filters {
 		subs = append(subs, s.restoreFilter(f))
 	}
@@ -104,24 +103,18 @@ func willOf(m *message.Message) *packet.Will {
 	return &packet.Will{QoS: m.QoS, Retain: m.Retain, Topic: m.Topic, Payload: m.Payload, Properties: m.Properties}
 }
 
-func (s *Session) restoreFilter(f store.Filter) *subscription {
-	sub := &subscription{match: f.Text}
-	sub.Subscription = &cast.Subscription{Session: s.cell, Number: s.number, ClientID: s.clientID, Filter: f.Text,
-		QoS: f.QoS, NoLocal: f.NoLocal, AsPub: f.AsPub, Durable: true}
+func (s *Session) restoreFilter(f store.Filter) *cast.Subscription {
+	sub := &cast.Subscription{Subscriber: &s.self, Filter: f.Text, QoS: f.QoS, NoLocal: f.NoLocal, AsPub: f.AsPub, Durable: true}
 	if f.SubID != 0 {
 		sub.SubIDs = []uint32{f.SubID}
 	}
-	if share, shared, _ := topic.ParseShare(f.Text); shared {
-		sub.match, sub.group, sub.Share = share.Filter, share.Group, &s.member
-		s.member.Session = s.cell
-	}
 	s.subs.Load(f.Text, sub)
-	s.pub.Table.Accept(&cast.Route{Filter: sub.match, Group: sub.group, New: sub.Subscription})
+	s.pub.Table.Accept(&cast.Route{Changes: []cast.Change{{New: sub}}})
 	s.pub.Env.Metrics.Subscriptions.Add(1)
 	return sub
 }
 
-func (s *Session) restoreInflight(subs []*subscription, x store.Inflight) {
+func (s *Session) restoreInflight(subs []*cast.Subscription, x store.Inflight) {
 	it, ok := itemOf(subs, x.Message)
 	if !ok {
 		it = item{msg: x.Message} // its subscription is gone: it is finished all the same
@@ -134,18 +127,19 @@ func (s *Session) restoreInflight(subs []*subscription, x store.Inflight) {
 
 // itemOf is how the session's subscriptions have the message; false when none
 // has it any more.
-func itemOf(subs []*subscription, m *message.Message) (item, bool) {
+func itemOf(subs []*cast.Subscription, m *message.Message) (item, bool) {
 	it, found := item{msg: m}, false
 	for _, sub := range subs {
-		if !topic.Match(sub.match, m.Topic) {
+		match, group := sub.Share()
+		if !topic.Match(match, m.Topic) {
 			continue
 		}
 		found = true
 		it.qos = max(it.qos, min(m.QoS, sub.QoS))
 		it.retain = it.retain || m.Retain && sub.AsPub
 		it.subIDs = append(it.subIDs, sub.SubIDs...)
-		if sub.group != "" {
-			it.share = &cast.ShareRef{Group: sub.group, Filter: sub.match}
+		if group != "" {
+			it.share = &cast.ShareRef{Group: group, Filter: match}
 		}
 	}
 	return it, found

@@ -38,17 +38,17 @@ type Session struct {
 	number   uint64
 
 	state    state
-	subs     cell.Map[string, *subscription]     // by filter as written
-	inflight cell.Window[packet.ID, flight]      // broker -> client, QoS 1 and 2, until acknowledged
-	queue    cell.Queue[item]                    // broker -> client, waiting for window or connection
-	await    cell.IDs[packet.ID]                 // client -> broker, QoS 2, until PUBREL
-	answers  cell.Queue[answer]                  // PUBREC and PUBCOMP in the order of what they answer
-	asked    cell.Map[uint64, *pendingSubscribe] // SUBSCRIBE and UNSUBSCRIBE whose routes are not effective yet
-	waiting  cell.Map[uint64, committing]        // by tag of the commit
-	lookups  cell.Queue[lookup]                  // retained messages to be looked up
-	early    cell.Map[uint64, uint64]            // positions that came live before their lookup's bound was known, and the token of then
+	subs     cell.Map[string, *cast.Subscription] // by filter as written
+	inflight cell.Window[packet.ID, flight]       // broker -> client, QoS 1 and 2, until acknowledged
+	queue    cell.Queue[item]                     // broker -> client, waiting for window or connection
+	await    cell.IDs[packet.ID]                  // client -> broker, QoS 2, until PUBREL
+	answers  cell.Queue[answer]                   // PUBREC and PUBCOMP in the order of what they answer
+	asked    cell.Map[uint64, *pendingSubscribe]  // SUBSCRIBE and UNSUBSCRIBE whose routes are not effective yet
+	waiting  cell.Map[uint64, committing]         // by tag of the commit
+	lookups  cell.Queue[*lookup]                  // retained messages to be looked up
+	early    cell.Map[uint64, uint64]             // positions that came live before their lookup's bound was known, and the token of then
 
-	member                 cast.Member // in all its shared groups
+	self                   cast.Subscriber // of all its subscriptions
 	willTimer, expiryTimer cell.TimerFired
 }
 
@@ -81,26 +81,18 @@ type state struct {
 	congested  bool               // Drained will come
 	looking    bool               // a Match is under way
 	lookToken  uint64             // of it
-	walking    *lookup            // the filter whose retained messages are asked for; immutable
+	walking    *lookup            // the filters whose retained messages are asked for
 	batch      []*message.Message // of them, those that were found and not delivered yet
-	batchOf    *lookup
-	present    bool // the session existed before the connection
-	kept       bool // the store has a record of it
-	over       bool // Expired was sent
+	batchOf    *lookup            // its first filter is the one that they match
+	present    bool               // the session existed before the connection
+	kept       bool               // the store has a record of it
+	over       bool               // Expired was sent
 	destroyed  bool
 	destroying int           // routes that are still to go
 	dead       []*store.Dead // dead letters, oldest first; immutable, a change makes a new slice
 }
 
 var slot = cell.NewSlot[state]()
-
-// subscription is a subscription and what SUBSCRIBE said that the routing table
-// need not know.
-type subscription struct {
-	*cast.Subscription
-	match string // what is matched: of a shared one, the inner filter
-	group string
-}
 
 // item is a message that waits.
 type item struct {
@@ -152,9 +144,14 @@ const (
 func New(kind *cell.Kind, pub *Publisher, clientID string, number uint64, conn *cast.Conn) *Session {
 	s := &Session{pub: pub, clientID: clientID, number: number}
 	s.cell = cell.New(kind, "session/"+clientID, conn.Loop.Group(), s)
+	s.init()
+	return s
+}
+
+func (s *Session) init() {
+	s.self.Session, s.self.Number, s.self.ClientID = s.cell, s.number, s.clientID
 	cell.InitTimer(&s.willTimer, s.cell, timerWill)
 	cell.InitTimer(&s.expiryTimer, s.cell, timerExpiry)
-	return s
 }
 
 // Cell is the session's cell.

@@ -336,11 +336,10 @@ func TestASharedMessageOfASessionThatEndsGoesToOneOtherMemberOnce(t *testing.T) 
 	d.publish(msg(1, "t", "x"))
 	require.Equal(t, []string{"q1 #1 x"}, e.sent())
 	other := d.w.Probe("other")
-	member := &cast.Member{Session: other.Cell}
+	member := &cast.Subscriber{Session: other.Cell, Number: 8, ClientID: "other"}
 	member.Online.Store(1)
 	member.Window.Store(10)
-	d.pub.Table.Accept(&cast.Route{Filter: "t", Group: "g", New: &cast.Subscription{Session: other.Cell, Number: 8, ClientID: "other",
-		Filter: "$share/g/t", QoS: 1, Share: member}})
+	d.pub.Table.Accept(&cast.Route{Changes: []cast.Change{{New: &cast.Subscription{Subscriber: member, Filter: "$share/g/t", QoS: 1}}}})
 	d.tell(&cast.Destroy{Reason: metrics.CloseTakeover})
 	require.Equal(t, []string{"x"}, heard(other))
 }

@@ -17,21 +17,20 @@ import (
 // when every route is effective and the store has it. It is immutable: each part
 // that is done makes a new one.
 type pendingSubscribe struct {
-	left    int
-	epoch   uint64
-	answer  packet.Packet
-	lookups []lookup
+	left   int
+	epoch  uint64
+	answer packet.Packet
+	lookup *lookup // what is owed then; nil: nothing
 
 	tell  func([]packet.ReasonCode) // of an operator's change, who gets codes in the client's stead
 	codes []packet.ReasonCode
 }
 
-// lookup is a filter whose retained messages are owed to the client.
-type lookup struct {
-	sub    *subscription
-	cursor topic.Cursor
-	max    uint64 // positions above arrive live
-	token  uint64 // of the SUBSCRIBE: what came live before it is owed again
+// edit gathers what a SUBSCRIBE, an UNSUBSCRIBE or an operator changes.
+type edit struct {
+	routes []cast.Change
+	owed   []*cast.Subscription // new ones whose retained messages are looked up
+	ops    []store.Op           // of a durable session
 }
 
 // subscribe adds subscriptions: {subscribe, TopicTable, AckFun}.
@@ -40,72 +39,45 @@ func (st *stage) subscribe(msg *cast.Subscribe) {
 		return
 	}
 	ack := &packet.Suback{ID: msg.Packet.ID, Codes: slices.Clone(msg.Codes)}
-	token := st.tag()
-	p := &pendingSubscribe{epoch: st.s.epoch, answer: ack}
-	var ops []store.Op
+	e := edit{routes: make([]cast.Change, 0, len(msg.Packet.Subscriptions))}
 	for i, want := range msg.Packet.Subscriptions {
-		if ack.Codes[i].Failed() {
-			st.traceFilter(trace.Refused, want.Filter, ack.Codes[i])
-			continue
+		if !ack.Codes[i].Failed() {
+			ack.Codes[i] = st.subscribeOne(&e, want, msg.Packet.Properties)
 		}
-		code, look, op := st.subscribeOne(token, want, msg.Packet.Properties)
-		ack.Codes[i] = code
-		st.traceFilter(trace.Subscribed, want.Filter, code)
-		if code.Failed() {
-			continue
-		}
-		p.left++
-		if look != nil {
-			p.lookups = append(p.lookups, *look)
-		}
-		ops = append(ops, op)
+		st.traceFilter(trace.Subscribed, want.Filter, ack.Codes[i])
 	}
-	if st.durable() && len(ops) > 0 {
-		st.x.Submit(st.pub.Log, &store.Commit{Ops: ops, Reply: st.cell, Tag: token})
-		st.follow(token, committing{kind: thenRouted})
-		p.left++
-	}
-	st.pend(token, p)
+	st.carryOut(&e, &pendingSubscribe{epoch: st.s.epoch, answer: ack})
 }
 
 // subscribeOne makes or replaces one subscription [v3.1.1 MQTT-3.8.4-3, v5
 // MQTT-3.8.4-3 -4].
-func (st *stage) subscribeOne(token uint64, want packet.Subscription, props *packet.Properties) (packet.ReasonCode, *lookup, store.Op) {
+func (st *stage) subscribeOne(e *edit, want packet.Subscription, props *packet.Properties) packet.ReasonCode {
 	lim := st.env.Limits()
 	old, had := st.subs.Get(st.x, want.Filter)
 	if !had && st.subs.Seen(st.x) >= lim.MaxSubscriptions {
-		return packet.QuotaExceeded, nil, store.Op{}
+		return packet.QuotaExceeded
 	}
-	sub := &subscription{match: want.Filter}
-	sub.Subscription = &cast.Subscription{Session: st.cell, Number: st.number, ClientID: st.clientID, Filter: want.Filter,
-		QoS: min(want.QoS, packet.QoS(lim.MaxQoS)), NoLocal: want.NoLocal, AsPub: want.RetainAsPublished, Durable: st.durable()}
+	sub := &cast.Subscription{Subscriber: &st.self, Filter: want.Filter, QoS: min(want.QoS, packet.QoS(lim.MaxQoS)),
+		NoLocal: want.NoLocal, AsPub: want.RetainAsPublished, Durable: st.durable()}
 	if props.Has(packet.PropSubscriptionID) {
 		sub.SubIDs = props.SubscriptionIDs
 	}
-	if share, shared, _ := topic.ParseShare(want.Filter); shared {
-		sub.match, sub.group, sub.Share = share.Filter, share.Group, &st.member
-		st.member.Session = st.cell
-	}
-	r := &cast.Route{Filter: sub.match, Group: sub.group, New: sub.Subscription, Reply: st.cell, Token: token}
-	if had {
-		r.Old = old.Subscription
-	}
-	var look *lookup
-	if sub.group == "" && lim.Retain && (want.RetainHandling == 0 || want.RetainHandling == 1 && !had) {
+	if _, group := sub.Share(); group == "" && lim.Retain && (want.RetainHandling == 0 || want.RetainHandling == 1 && !had) {
 		// Retained messages up to the position at which the route becomes
 		// effective are looked up; it is known then.
 		sub.Lookup = true
-		look = &lookup{sub: sub, token: token}
-		r.Position = st.pub.Log
+		e.owed = append(e.owed, sub)
 	}
 	st.subs.Put(st.x, want.Filter, sub)
-	st.x.Cast(st.env.Pick(st.env.Router, sub.match), r)
-	op := store.Op{Kind: store.PutFilter, Session: st.number, Filter: &store.Filter{Text: want.Filter, QoS: sub.QoS,
-		NoLocal: sub.NoLocal, AsPub: sub.AsPub, RetainHandling: want.RetainHandling}}
-	if len(sub.SubIDs) > 0 {
-		op.Filter.SubID = sub.SubIDs[0]
+	e.routes = append(e.routes, cast.Change{Old: old, New: sub})
+	if st.durable() {
+		f := &store.Filter{Text: want.Filter, QoS: sub.QoS, NoLocal: sub.NoLocal, AsPub: sub.AsPub, RetainHandling: want.RetainHandling}
+		if len(sub.SubIDs) > 0 {
+			f.SubID = sub.SubIDs[0]
+		}
+		e.ops = append(e.ops, store.Op{Kind: store.PutFilter, Session: st.number, Filter: f})
 	}
-	return packet.ReasonCode(sub.QoS), look, op
+	return packet.ReasonCode(sub.QoS)
 }
 
 // unsubscribe removes subscriptions: {unsubscribe, Topics}. What is in flight is
@@ -115,29 +87,55 @@ func (st *stage) unsubscribe(msg *cast.Unsubscribe) {
 		return
 	}
 	ack := &packet.Unsuback{ID: msg.Packet.ID}
-	token := st.tag()
-	p := &pendingSubscribe{epoch: st.s.epoch, answer: ack}
-	var ops []store.Op
+	e := edit{routes: make([]cast.Change, 0, len(msg.Packet.Filters))}
 	for _, filter := range msg.Packet.Filters {
-		sub, had := st.subs.Get(st.x, filter)
-		if !had {
-			ack.Codes = append(ack.Codes, packet.NoSubscriptionExisted)
-			continue
+		code, sub := st.unsubscribeOne(&e, filter)
+		ack.Codes = append(ack.Codes, code)
+		if sub != nil {
+			st.traceFilter(trace.Unsubscribed, filter, packet.Success)
+			st.purge(sub)
 		}
-		ack.Codes = append(ack.Codes, packet.Success)
-		st.traceFilter(trace.Unsubscribed, filter, packet.Success)
-		st.subs.Delete(st.x, filter)
-		st.unroute(sub, token)
-		st.purge(sub)
-		p.left++
-		ops = append(ops, store.Op{Kind: store.DelFilter, Session: st.number, Filter: &store.Filter{Text: filter}})
 	}
-	if st.durable() && len(ops) > 0 {
-		st.x.Submit(st.pub.Log, &store.Commit{Ops: ops, Reply: st.cell, Tag: token})
+	st.carryOut(&e, &pendingSubscribe{epoch: st.s.epoch, answer: ack})
+}
+
+// unsubscribeOne removes one subscription and returns it, nil when there is none.
+func (st *stage) unsubscribeOne(e *edit, filter string) (packet.ReasonCode, *cast.Subscription) {
+	sub, had := st.subs.Get(st.x, filter)
+	if !had {
+		return packet.NoSubscriptionExisted, nil
+	}
+	st.subs.Delete(st.x, filter)
+	e.routes = append(e.routes, cast.Change{Old: sub})
+	if st.durable() {
+		e.ops = append(e.ops, store.Op{Kind: store.DelFilter, Session: st.number, Filter: &store.Filter{Text: filter}})
+	}
+	return packet.Success, sub
+}
+
+// carryOut asks router and store for what an edit has gathered; p waits for it.
+func (st *stage) carryOut(e *edit, p *pendingSubscribe) {
+	token := st.tag()
+	p.left = st.route(e.routes, token)
+	if len(e.owed) > 0 {
+		p.lookup = &lookup{subs: e.owed, token: token}
+	}
+	if len(e.ops) > 0 {
+		st.x.Submit(st.pub.Log, &store.Commit{Ops: e.ops, Reply: st.cell, Tag: token})
 		st.follow(token, committing{kind: thenRouted})
 		p.left++
 	}
 	st.pend(token, p)
+}
+
+// route changes the routing table; it returns how many answers will come.
+func (st *stage) route(changes []cast.Change, token uint64) (parts int) {
+	to := st.env.Pick(st.env.Router, st.clientID)
+	for part := range slices.Chunk(changes, cast.MaxChanges) {
+		st.x.Cast(to, &cast.Route{Changes: part, Reply: st.cell, Token: token, Position: st.pub.Log})
+		parts++
+	}
+	return parts
 }
 
 // purgeSteps bounds the matches that an UNSUBSCRIBE may cost.
@@ -146,14 +144,15 @@ const purgeSteps = 1 << 14
 // purge drops what waits for a subscription that is gone and for no other. Where
 // that would take too long it stays and is delivered, as the standard allows
 // [v3.1.1 3.10.4, v5 3.10.4].
-func (st *stage) purge(gone *subscription) {
+func (st *stage) purge(gone *cast.Subscription) {
 	n := st.queue.Len(st.x)
 	if n*(1+st.subs.Seen(st.x)) > purgeSteps {
 		return
 	}
+	match, _ := gone.Share()
 	for range n {
 		it, _ := st.dequeue()
-		if topic.Match(gone.match, it.msg.Topic) && !st.wanted(it.msg.Topic) {
+		if topic.Match(match, it.msg.Topic) && !st.wanted(it.msg.Topic) {
 			st.refuse(it, metrics.DropUnsubscribed)
 			continue
 		}
@@ -164,30 +163,26 @@ func (st *stage) purge(gone *subscription) {
 // wanted reports whether a subscription matches the topic.
 func (st *stage) wanted(name string) bool {
 	for filter := range st.subs.All {
-		if sub, still := st.subs.Get(st.x, filter); still && topic.Match(sub.match, name) {
-			return true
+		if sub, still := st.subs.Get(st.x, filter); still {
+			if match, _ := sub.Share(); topic.Match(match, name) {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-func (st *stage) unroute(sub *subscription, token uint64) {
-	r := &cast.Route{Filter: sub.match, Group: sub.group, Old: sub.Subscription, Reply: st.cell, Token: token}
-	st.x.Cast(st.env.Pick(st.env.Router, sub.match), r)
-}
-
 // unrouteAll removes all subscriptions; nobody waits for it but the end of the
 // session.
 func (st *stage) unrouteAll() {
+	var routes []cast.Change
 	for _, filter := range st.filters() {
-		sub, still := st.subs.Get(st.x, filter)
-		if !still {
-			continue
+		if sub, still := st.subs.Get(st.x, filter); still {
+			st.subs.Delete(st.x, filter)
+			routes = append(routes, cast.Change{Old: sub})
 		}
-		st.subs.Delete(st.x, filter)
-		st.unroute(sub, ending)
-		st.s.destroying++
 	}
+	st.s.destroying += st.route(routes, ending)
 }
 
 // filters are the filters subscribed to, sorted: the order of a map decides
@@ -253,96 +248,5 @@ func (st *stage) finishSubscribe(p *pendingSubscribe) {
 		return
 	}
 	st.tell(p.answer)
-	st.owe(p.lookups)
-}
-
-// owe notes that the retained messages of filters are owed to the client.
-func (st *stage) owe(lookups []lookup) {
-	for _, l := range lookups {
-		l.max = l.sub.Start.Load()
-		st.lookups.Push(st.x, l)
-	}
-}
-
-// lookup delivers retained messages as long as client and window take them, and
-// asks for the next batch when the last is through: a slow reader gets all of
-// them, and none of them waits in the session's bounded queue but the next.
-func (st *stage) lookup() {
-	s := st.s
-	st.walk()
-	if s.looking || s.congested || len(s.batch) > 0 || st.queue.Len(st.x) > 0 {
-		return
-	}
-	for s.walking == nil || !st.stands(s.walking) {
-		if st.lookups.Len(st.x) == 0 {
-			s.walking = nil
-			st.forget()
-			return
-		}
-		l, _ := st.lookups.Peek(st.x) // on the heap, so not before there is one
-		st.lookups.Pop(st.x)
-		s.walking = &l
-	}
-	// A token of its own: after a lost connection the answer to an earlier Match may
-	// still be on its way.
-	s.looking, s.lookToken = true, st.tag()
-	st.x.Cast(st.env.Retainer, &cast.Match{Filter: s.walking.sub.match, Cursor: s.walking.cursor,
-		Max: st.env.Limits().RetainedBatch, Reply: st.cell, Token: s.lookToken})
-}
-
-// stands reports whether the subscription is neither gone nor replaced.
-func (st *stage) stands(l *lookup) bool {
-	now, still := st.subs.Get(st.x, l.sub.Filter)
-	return still && now == l.sub
-}
-
-// forget lets go what came live before its lookup began, once none is to come.
-func (st *stage) forget() {
-	if st.asked.Seen(st.x) > 0 {
-		return
-	}
-	for seq := range st.early.All {
-		st.early.Delete(st.x, seq)
-	}
-}
-
-// matched takes a batch of retained messages.
-func (st *stage) matched(msg *cast.Matched) {
-	s := st.s
-	if s.walking == nil || !s.looking || s.lookToken != msg.Token {
-		return
-	}
-	s.looking, s.batch, s.batchOf = false, msg.Messages, s.walking
-	if msg.Done {
-		s.walking = nil
-		return
-	}
-	rest := *s.walking
-	rest.cursor = msg.Cursor
-	s.walking = &rest
-}
-
-// walk delivers what the batch has, with the retain flag set
-// [v3.1.1 MQTT-3.3.1-8, v5 MQTT-3.3.1-8].
-func (st *stage) walk() {
-	s, l := st.s, st.s.batchOf
-	if len(s.batch) > 0 && !st.stands(l) {
-		s.batch = nil
-	}
-	for len(s.batch) > 0 && !s.congested && st.queue.Len(st.x) == 0 {
-		m := s.batch[0]
-		s.batch = s.batch[1:]
-		if m.ID.Seq > l.max {
-			continue // published after the subscription: it came live
-		}
-		if at, live := st.early.Get(st.x, m.ID.Seq); live && at >= l.token || l.sub.NoLocal && m.From == st.clientID {
-			continue
-		}
-		st.x.Blame(m)
-		st.offer(item{msg: m, qos: min(m.QoS, l.sub.QoS), retain: true, subIDs: l.sub.SubIDs, found: true})
-	}
-	st.x.Blame(nil)
-	if len(s.batch) == 0 {
-		s.batch, s.batchOf = nil, nil
-	}
+	st.owe(p.lookup)
 }

@@ -60,7 +60,7 @@ func LookInside(c *cell.Cell, max int) (subs []*cast.Subscription, flights []Fli
 		if len(subs) == max {
 			break
 		}
-		subs = append(subs, sub.Subscription)
+		subs = append(subs, sub)
 	}
 	for id, f := range s.inflight.All {
 		if len(flights) == max {

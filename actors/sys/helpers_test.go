@@ -84,7 +84,8 @@ func newWorld(t *testing.T, set sys.Settings, change func(*sys.Figures), filters
 		Children: []supervisor.Child{{Cell: w.env.Store}, {Cell: subscriber}, {Cell: w.sys}}}, zerolog.Nop())
 	require.NoError(t, supervisor.StartRoot(supervisor.System(zerolog.Nop()), root, func(*cell.Crash) { t.Error("root gave up") }))
 	for _, f := range filters {
-		w.pub.Table.Accept(&cast.Route{Filter: f, New: &cast.Subscription{Session: subscriber, Number: 1, ClientID: "c", Filter: f}})
+		sub := &cast.Subscription{Subscriber: &cast.Subscriber{Session: subscriber, Number: 1, ClientID: "c"}, Filter: f}
+		w.pub.Table.Accept(&cast.Route{Changes: []cast.Change{{New: sub}}})
 	}
 	w.drain()
 	return w

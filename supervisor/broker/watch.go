@@ -147,12 +147,7 @@ func whose(c *cell.Cell, m cell.Message) (*cast.Conn, *cell.Cell) {
 	case *cast.Attach: // to the session, which is new or has a new connection
 		return m.Start.Conn, nil
 	case *cast.Route: // to the router
-		if m.New != nil {
-			return nil, m.New.Session
-		}
-		if m.Old != nil {
-			return nil, m.Old.Session
-		}
+		return nil, m.Reply
 	case *cast.Match: // to the retainer
 		return nil, m.Reply
 	}
@@ -185,12 +180,9 @@ func detail(m cell.Message) string {
 	case *cast.Unsubscribe:
 		return fmt.Sprintf("%d filter(s)", len(m.Packet.Filters))
 	case *cast.Route:
-		if m.New == nil {
-			return "out of the routing table: " + m.Filter
-		}
-		return "into the routing table: " + m.Filter
+		return routes(m.Changes)
 	case *cast.Match:
-		return "retained messages of " + m.Filter
+		return "retained messages of " + some(m.Subs[0].Filter, len(m.Subs))
 	case *cast.Matched:
 		return fmt.Sprintf("%d retained message(s)", len(m.Messages))
 	case *cast.Faulty:
@@ -203,6 +195,26 @@ func detail(m cell.Message) string {
 		return "the session loses its connection: " + m.Reason.String()
 	}
 	return what(m)
+}
+
+// routes says what becomes of the routing table.
+func routes(changes []cast.Change) string {
+	if len(changes) == 0 {
+		return "nothing"
+	}
+	way := "into the routing table: "
+	if changes[0].New == nil {
+		way = "out of the routing table: "
+	}
+	return way + some(changes[0].Either().Filter, len(changes))
+}
+
+// some is the first of n filters.
+func some(first string, n int) string {
+	if n > 1 {
+		return fmt.Sprintf("%s and %d more", first, n-1)
+	}
+	return first
 }
 
 // types are the names of packets.
