@@ -313,6 +313,9 @@ type Subscription struct {
 	AsPub   bool  // retain as published
 	Durable bool  // the session outlives its connection
 	Slot    int32 // the routing table's, under its lock
+	// Life is which of the sessions that the cell has been it is of: what is on its
+	// way by the route of an earlier one is not for the next.
+	Life uint32
 }
 
 // Share takes the filter apart: what is matched, and the name of the shared group,

@@ -3,6 +3,7 @@
 package router
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"sync"
@@ -169,7 +170,7 @@ func (f *Fanout) merge() {
 	slices.SortStableFunc(f.subs, func(a, b *cast.Subscription) int {
 		switch {
 		case a.Session == b.Session:
-			return 0
+			return cmp.Compare(a.Life, b.Life)
 		case a.Session.Serial() < b.Session.Serial():
 			return -1
 		}
@@ -178,7 +179,7 @@ func (f *Fanout) merge() {
 	out := f.subs[:0]
 	for i := 0; i < len(f.subs); {
 		j := i + 1
-		for j < len(f.subs) && f.subs[j].Session == f.subs[i].Session {
+		for j < len(f.subs) && f.subs[j].Session == f.subs[i].Session && f.subs[j].Life == f.subs[i].Life {
 			j++
 		}
 		if j == i+1 {
@@ -194,7 +195,7 @@ func (f *Fanout) merge() {
 
 func merged(subs []*cast.Subscription) *cast.Subscription {
 	first := subs[0]
-	m := &cast.Subscription{Subscriber: first.Subscriber, Filter: first.Filter, Durable: first.Durable, Lookup: true}
+	m := &cast.Subscription{Subscriber: first.Subscriber, Filter: first.Filter, Durable: first.Durable, Lookup: true, Life: first.Life}
 	start := uint64(math.MaxUint64)
 	for _, s := range subs {
 		m.QoS = max(m.QoS, s.QoS)
@@ -276,8 +277,10 @@ func (f *Fanout) DurableSessions(dst []uint64, qos packet.QoS) []uint64 {
 		return dst
 	}
 	for i, s := range f.subs {
-		shared := i < len(f.refs) && f.refs[i] != nil // the others are merged by session already
-		if s.Durable && s.QoS > packet.QoS0 && !(shared && slices.Contains(dst, s.Number)) {
+		shared := i < len(f.refs) && f.refs[i] != nil
+		// The others are merged by session already, but for one that was replaced just now.
+		twice := shared && slices.Contains(dst, s.Number) || len(dst) > 0 && dst[len(dst)-1] == s.Number
+		if s.Durable && s.QoS > packet.QoS0 && !twice {
 			dst = append(dst, s.Number)
 		}
 	}

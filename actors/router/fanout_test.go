@@ -33,6 +33,24 @@ func TestOverlappingSubscriptionsOfASessionAreOneDelivery(t *testing.T) {
 	require.Same(t, other, got[1].sub, "a subscription that is alone goes as it is")
 }
 
+// TestSubscriptionsOfTwoLivesOfASessionAreTwoDeliveries: the session refuses what
+// is for the one that it has replaced, whose route is about to go.
+func TestSubscriptionsOfTwoLivesOfASessionAreTwoDeliveries(t *testing.T) {
+	table, ss := router.NewTable(0), newSessions(1)
+	old, now, overlap := ss.sub(0, "a/#", 2), ss.sub(0, "a/+", 1), ss.sub(0, "a/b", 0)
+	old.Life, now.Life, overlap.Life = 1, 2, 2
+	for _, s := range []*cast.Subscription{old, now, overlap} {
+		s.Durable = true
+	}
+	subscribe(table, now, old, overlap)
+	got := match(table, "a/b", "")
+	require.Len(t, got, 2)
+	require.Equal(t, []uint32{1, 2}, []uint32{got[0].sub.Life, got[1].sub.Life})
+	require.EqualValues(t, 1, got[1].sub.QoS, "nothing of the old one's")
+	f := table.Match("a/b", router.Options{Steps: 100})
+	require.Equal(t, []uint64{1}, f.DurableSessions(nil, 2), "it is stored once")
+}
+
 func TestNoLocal(t *testing.T) {
 	// [v5 MQTT-3.8.3-3]
 	table, ss := router.NewTable(0), newSessions(2)

@@ -15,6 +15,10 @@ import (
 // dispatch takes a run of messages that match a subscription: {dispatch, Topic,
 // Msg}.
 func (st *stage) dispatch(d *cast.Dispatch) {
+	if d.Sub.Life != st.s.life {
+		st.late(d)
+		return
+	}
 	for _, m := range st.straight(d) {
 		if d.Sub.Lookup && m.Retain && st.lookedUp(m, d.Sub.Start.Load()) {
 			continue // the lookup finds it
@@ -23,6 +27,20 @@ func (st *stage) dispatch(d *cast.Dispatch) {
 		st.offer(item{msg: m, qos: min(m.QoS, d.Sub.QoS), retain: m.Retain && d.Sub.AsPub, subIDs: d.Sub.SubIDs, share: d.Share})
 	}
 	st.x.Blame(nil)
+}
+
+// late takes messages that were on their way by a subscription of the session
+// that this one has replaced, or that has ended: the next session did not ask for
+// them [v3.1.1 MQTT-3.1.2-6, v5 MQTT-3.1.2-4], another member of a shared group
+// did.
+func (st *stage) late(d *cast.Dispatch) {
+	for _, m := range d.Messages {
+		it := item{msg: m, qos: min(m.QoS, d.Sub.QoS), share: d.Share}
+		if it.qos > packet.QoS0 && !st.wanted(m.Topic) {
+			st.lazily(store.Op{Kind: store.Discard, Message: m}) // it may stand behind the new record
+		}
+		st.pass(it, false)
+	}
 }
 
 // straight hands on what of a run of messages has nothing in its way, from the

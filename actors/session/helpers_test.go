@@ -273,6 +273,32 @@ func (d *desk) witness(filter string) *stagetest.Probe {
 	return p
 }
 
+// member is another member of a shared group.
+func (d *desk) member(group, filter string) *stagetest.Probe {
+	p := d.w.Probe("other")
+	m := &cast.Subscriber{Session: p.Cell, Number: 8, ClientID: "other"}
+	m.Online.Store(1)
+	m.Window.Store(10)
+	d.pub.Table.Accept(&cast.Route{Changes: []cast.Change{{New: &cast.Subscription{Subscriber: m, Filter: "$share/" + group + "/" + filter, QoS: 1}}}})
+	return p
+}
+
+// onItsWay is m on the way from a publisher that has found the session in the
+// routing table.
+func (d *desk) onItsWay(m *message.Message) *cast.Dispatch {
+	d.t.Helper()
+	for range 3 { // a group deals
+		f := d.pub.Table.Match(m.Topic, router.Options{From: "other", Strategy: "round_robin", Steps: 100}).First(m)
+		for i := range f.Len() {
+			if to, x := f.At(i); to == d.s.Cell() {
+				return x.(*cast.Dispatch)
+			}
+		}
+	}
+	require.FailNow(d.t, "nobody sends it to the session")
+	return nil
+}
+
 func heard(p *stagetest.Probe) (out []string) {
 	for _, m := range p.Take() {
 		for _, x := range m.(*cast.Dispatch).Messages {

@@ -145,6 +145,7 @@ func (st *stage) reply(present bool) {
 // reset makes the session a new one: nothing of the state before survives
 // [v3.1.1 MQTT-3.1.2-6, v5 MQTT-3.1.2-4]. It returns what the store has to do.
 func (st *stage) reset() []store.Op {
+	st.s.life++
 	st.unrouteAll()
 	for id, f := range st.inflight.All {
 		if _, still := st.inflight.Get(st.x, id); !still {

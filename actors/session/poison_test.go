@@ -64,7 +64,7 @@ func TestADeliveryThatCrashesTheSessionIsADeadLetterAndItsRunGoesOn(t *testing.T
 	e := d.open(nil)
 	d.subscribe(e, filter("t", 1))
 	e.answered()
-	run := &cast.Dispatch{Sub: &cast.Subscription{Subscriber: &cast.Subscriber{Session: d.s.Cell()}, Filter: "t", QoS: 1}}
+	run := &cast.Dispatch{Sub: &cast.Subscription{Subscriber: &cast.Subscriber{Session: d.s.Cell()}, Filter: "t", QoS: 1, Life: 1}}
 	for _, payload := range []string{"0", "bad 1", "2", "bad 3", "4"} {
 		run.Messages = append(run.Messages, msg(1, "t", payload))
 	}

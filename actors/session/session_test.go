@@ -304,6 +304,61 @@ func TestANewSessionHasNothingOfTheOld(t *testing.T) {
 	require.Empty(t, again.sent())
 }
 
+// TestWhatWasOnItsWayToTheOldSessionIsNotForTheNew: a publisher found the old
+// session in the routing table, and its message comes when the client has a new
+// one [v3.1.1 MQTT-3.1.2-6, v5 MQTT-3.1.2-4]; of a shared subscription another
+// member gets it.
+func TestWhatWasOnItsWayToTheOldSessionIsNotForTheNew(t *testing.T) {
+	for name, c := range map[string]struct {
+		filter string
+		other  []string
+	}{
+		"a subscription of its own": {"t", nil},
+		"a shared subscription":     {"$share/g/t", []string{"x", "y"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, stagetest.New(t))
+			e := d.open(nil) // ends with its connection
+			d.subscribe(e, filter(c.filter, 1))
+			other := d.member("g", "t")
+			late := []*cast.Dispatch{d.onItsWay(msg(0, "t", "x")), d.onItsWay(msg(1, "t", "y"))}
+			again, _ := d.knock(nil)
+			d.tell(&cast.Ready{Epoch: again.epoch})
+			for _, m := range late {
+				d.tell(m)
+			}
+			require.Empty(t, again.sent())
+			require.Equal(t, c.other, heard(other))
+			require.EqualValues(t, 2-len(c.other), d.env.Metrics.Dropped[metrics.DropSessionEnded].Load(), "nothing is dropped without a reason")
+			require.Zero(t, d.env.Metrics.QueuedBytes.Load())
+			d.subscribe(again, filter(c.filter, 1))
+			d.tell(d.onItsWay(msg(1, "t", "z")))
+			require.Equal(t, []string{"q1 #1 z"}, again.sent())
+		})
+	}
+}
+
+// TestWhatComesToASessionThatHasEndedIsDroppedOrPassedOn and is not kept by it.
+func TestWhatComesToASessionThatHasEndedIsDroppedOrPassedOn(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(kept)
+	d.subscribe(e, filter("$share/g/t", 1), filter("u", 2))
+	other := d.member("g", "t")
+	late := []*cast.Dispatch{d.onItsWay(msg(1, "t", "x")), d.onItsWay(msg(1, "u", "y"))}
+	d.engine.hold = true // so that it is not over at once
+	d.publish(msg(2, "u", "waits for its packet id to be stored"))
+	d.tell(&cast.Destroy{Reason: metrics.CloseTakeover})
+	require.False(t, d.s.Cell().Ended())
+	for _, m := range late {
+		d.tell(m)
+	}
+	require.Equal(t, []string{"x"}, heard(other))
+	require.Zero(t, d.env.Metrics.QueuedBytes.Load())
+	d.engine.hold = false
+	d.sync()
+	require.True(t, d.s.Cell().Ended())
+}
+
 func TestConnackWaitsForTheSessionsRecord(t *testing.T) {
 	d := newDesk(t, stagetest.New(t))
 	e := d.open(kept)
@@ -335,11 +390,7 @@ func TestASharedMessageOfASessionThatEndsGoesToOneOtherMemberOnce(t *testing.T) 
 	d.subscribe(e, filter("$share/g/t", 1))
 	d.publish(msg(1, "t", "x"))
 	require.Equal(t, []string{"q1 #1 x"}, e.sent())
-	other := d.w.Probe("other")
-	member := &cast.Subscriber{Session: other.Cell, Number: 8, ClientID: "other"}
-	member.Online.Store(1)
-	member.Window.Store(10)
-	d.pub.Table.Accept(&cast.Route{Changes: []cast.Change{{New: &cast.Subscription{Subscriber: member, Filter: "$share/g/t", QoS: 1}}}})
+	other := d.member("g", "t")
 	d.tell(&cast.Destroy{Reason: metrics.CloseTakeover})
 	require.Equal(t, []string{"x"}, heard(other))
 }

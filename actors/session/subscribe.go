@@ -58,7 +58,7 @@ func (st *stage) subscribeOne(e *edit, want packet.Subscription, props *packet.P
 		return packet.QuotaExceeded
 	}
 	sub := &cast.Subscription{Subscriber: &st.self, Filter: want.Filter, QoS: min(want.QoS, packet.QoS(lim.MaxQoS)),
-		NoLocal: want.NoLocal, AsPub: want.RetainAsPublished, Durable: st.durable()}
+		NoLocal: want.NoLocal, AsPub: want.RetainAsPublished, Durable: st.durable(), Life: st.s.life}
 	if props.Has(packet.PropSubscriptionID) {
 		sub.SubIDs = props.SubscriptionIDs
 	}
