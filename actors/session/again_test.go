@@ -8,8 +8,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"emqttd/actors/cast"
+	"emqttd/actors/metrics"
 	"emqttd/actors/session"
 	"emqttd/actors/store"
+	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
 	"emqttd/supervisor/stagetest"
 )
@@ -41,4 +44,31 @@ func TestConnackOfACleanStartWaitsForTheEndOfTheOldRecord(t *testing.T) {
 	require.Empty(t, e.answered())
 	d.sync()
 	require.Equal(t, []string{"started present false"}, e.answered())
+}
+
+// TestARestoredMessageOfAGroupGoesToOneOtherMember: a message that came both by a
+// subscription of the session's own and as a member's of a shared group is
+// restored twice, but was the group's once; and not at all, as long as its own
+// subscription explains it.
+func TestARestoredMessageOfAGroupGoesToOneOtherMember(t *testing.T) {
+	for name, c := range map[string]struct {
+		filters []store.Filter
+		other   []string
+	}{
+		"a member":                       {[]store.Filter{{Text: "$share/g/t", QoS: 1}}, []string{"x"}},
+		"with a subscription of its own": {[]store.Filter{{Text: "$share/g/t", QoS: 1}, {Text: "t", QoS: 1}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, stagetest.New(t))
+			x := msg(1, "t", "x")
+			x.ID.Seq = 1
+			in := store.Stored{Session: 1, Record: store.Record{ClientID: "c", Version: packet.V5, Expiry: 0xFFFFFFFF}, Filters: c.filters,
+				Inflight: []store.Inflight{{ID: 1, Message: x, QoS: 1}, {ID: 2, Message: x, QoS: 1}}, Queue: []*message.Message{x}}
+			d.s = session.Restore(session.Kind(d.env), d.pub, in, d.w.Group, d.w.Clock.Now(), 0)
+			other := d.member("g", "t")
+			d.w.Start(d.s.Cell())
+			d.tell(&cast.Destroy{Reason: metrics.CloseTakeover})
+			require.Equal(t, c.other, heard(other))
+		})
+	}
 }

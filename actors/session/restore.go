@@ -38,12 +38,13 @@ func Restore(kind *cell.Kind, pub *Publisher, in store.Stored, g *group.Group, n
 	for _, f := range in.Filters {
 		subs = append(subs, s.restoreFilter(f))
 	}
+	had := filing{subs: subs}
 	for _, x := range in.Inflight {
-		s.restoreInflight(subs, x)
+		s.restoreInflight(&had, x)
 	}
 	var lost []*message.Message
 	for _, m := range in.Queue {
-		it, ok := itemOf(subs, m)
+		it, ok := had.item(m)
 		if !ok {
 			lost = append(lost, m)
 			continue
@@ -114,8 +115,8 @@ func (s *Session) restoreFilter(f store.Filter) *cast.Subscription {
 	return sub
 }
 
-func (s *Session) restoreInflight(subs []*cast.Subscription, x store.Inflight) {
-	it, ok := itemOf(subs, x.Message)
+func (s *Session) restoreInflight(had *filing, x store.Inflight) {
+	it, ok := had.item(x.Message)
 	if !ok {
 		it = item{msg: x.Message} // its subscription is gone: it is finished all the same
 	}
@@ -125,10 +126,34 @@ func (s *Session) restoreInflight(subs []*cast.Subscription, x store.Inflight) {
 	s.state.nextID = max(s.state.nextID, x.ID)
 }
 
+// filing is what the messages of a session are restored by. A message that came
+// as a member's of a shared group and by a subscription that is gone is there
+// twice, but was the group's once: only one may go to another member.
+type filing struct {
+	subs   []*cast.Subscription
+	shared map[uint64]bool // positions of messages that are a group's; nil: none yet
+}
+
+func (f *filing) item(m *message.Message) (item, bool) {
+	it, ok := itemOf(f.subs, m)
+	switch {
+	case it.share == nil:
+	case f.shared[m.ID.Seq]:
+		it.share = nil
+	case f.shared == nil:
+		f.shared = map[uint64]bool{m.ID.Seq: true}
+	default:
+		f.shared[m.ID.Seq] = true
+	}
+	return it, ok
+}
+
 // itemOf is how the session's subscriptions have the message; false when none
-// has it any more.
+// has it any more. What a subscription of the session's own explains is taken for
+// that one's: if it ended with the session as a member's of a shared group, one
+// that has it might be given it again.
 func itemOf(subs []*cast.Subscription, m *message.Message) (item, bool) {
-	it, found := item{msg: m}, false
+	it, found, own := item{msg: m}, false, false
 	for _, sub := range subs {
 		match, group := sub.Share()
 		if !topic.Match(match, m.Topic) {
@@ -138,9 +163,13 @@ func itemOf(subs []*cast.Subscription, m *message.Message) (item, bool) {
 		it.qos = max(it.qos, min(m.QoS, sub.QoS))
 		it.retain = it.retain || m.Retain && sub.AsPub
 		it.subIDs = append(it.subIDs, sub.SubIDs...)
+		own = own || group == ""
 		if group != "" {
 			it.share = &cast.ShareRef{Group: group, Filter: match}
 		}
+	}
+	if own {
+		it.share = nil
 	}
 	return it, found
 }

@@ -12,11 +12,8 @@ import (
 // broker was killed.
 func (h *history) explained(c *conn, i int) bool {
 	within := func(at int) bool { return c.opened < at && at < i }
-	if n := c.following(); n != nil && n.opened < i || c.tangled() {
+	if n := h.following(c); n != nil && n.opened < i || c.tangled() {
 		return true
-	}
-	if n := c.next; n != nil && n.opened < i && h.dying(n) {
-		return true // it may have had the session when the broker died under it
 	}
 	if c.leaving < i || slices.ContainsFunc(h.restarts, within) ||
 		slices.ContainsFunc(h.kicks[c.client], within) {

@@ -45,6 +45,16 @@ var kept = []struct{ name, text string }{
 		get a1 m2 t q1
 		get b2 m2 t q1 dup
 		settle`},
+	{"a shared message comes behind a later one of a subscription made in between", members + `
+		pub c3 m1 t q1
+		ack c3 m1
+		sub a1 r3 t q1
+		suback a1 r3 0x01
+		pub c3 m2 t q1
+		ack c3 m2
+		get a1 m2 t q1
+		get a1 m1 t q1
+		settle`},
 	{"CONNECTs that overlap are taken in any order", `
 		open a1 never
 		open a2 never
@@ -62,6 +72,20 @@ var kept = []struct{ name, text string }{
 		close b1 server
 		open b3 clean
 		ok b3
+		settle`},
+	{"a retained QoS 1 that was not durable comes again, by another subscription", `
+		open a1 never
+		ok a1
+		pub a1 m1 k q2 retain
+		ack a1 m1
+		sub a1 r1 k q1
+		suback a1 r1 0x01
+		get a1 m1 k q1 retain
+		restart
+		close a1 server
+		open a2 never
+		ok a2 present
+		get a2 m1 k q2 retain
 		settle`},
 	{"a message of each QoS", pair + `
 		pub a2 m1 t q0
@@ -239,6 +263,7 @@ var kept = []struct{ name, text string }{
 	{"a will after a loss", mourner + "close a2 client\nget b1 m9 w q1\nwait 1s\nsettle"},
 	{"a will after 0x04", mourner + "bye a2 0x04\nclose a2 server\nget b1 m9 w q1\nwait 1s\nsettle"},
 	{"a will after a takeover without delay", mourner + "open a3 never\nget b1 m9 w q1\nok a3 present\nclose a2 server 0x8E\nwait 1s\nsettle"},
+	{"a will after a takeover that the broker did not survive", mourner + "open a3 never\nget b1 m9 w q1\nclose a2 server\nrestart\nrefuse a3 0x88\nwait 9s\nsettle"},
 	{"no will after a goodbye", mourner + "bye a2\nclose a2 server\nwait 1s\nsettle"},
 	{"a goodbye that was perhaps not read", mourner + "bye a2\nclose a2 client\nget b1 m9 w q1\nwait 1s\nsettle"},
 	{"a will after its delay", late + "close a2 client\nwait 3s\nget b1 m9 w q1\nwait 1s\nsettle"},
@@ -331,6 +356,16 @@ var broken = []struct {
 		get a1 m1 t q1 retain
 		get a1 m1 t q1 retain
 		settle`, "retained m1 2 times for 1"},
+	{"the order of a member's own subscription is turned round", ClauseOrder, members + `
+		sub a1 r3 t q1
+		suback a1 r3 0x01
+		pub c3 m1 t q1
+		ack c3 m1
+		pub c3 m2 t q1
+		ack c3 m2
+		get a1 m2 t q1
+		get a1 m1 t q1
+		settle`, "a received m1 behind m2"},
 	{"order is turned round", ClauseOrder, pair + `
 		pub a2 m1 t q1
 		pub a2 m2 t q1

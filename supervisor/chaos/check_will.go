@@ -109,7 +109,7 @@ func (h *history) fateOf(c *conn) fate {
 		}
 		return fate{cause: c.opened}
 	}
-	next := c.following()
+	next := h.following(c)
 	taken := next != nil && next.opened < c.closed // opened while this one was there
 	// The moment from which the broker may know of the end.
 	cause, at := c.closed, c.closedAt
@@ -192,9 +192,9 @@ func (c *conn) death(taken bool) string {
 
 // following is the next connection of the client that was not refused, or may
 // have had the session before it was.
-func (c *conn) following() *conn {
+func (h *history) following(c *conn) *conn {
 	n := c.next
-	for n != nil && n.refused != never && !n.tangled() {
+	for n != nil && n.refused != never && !n.tangled() && !h.dying(n) {
 		n = n.next
 	}
 	return n

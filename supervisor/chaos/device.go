@@ -29,6 +29,8 @@ type device struct {
 	links    []*link               // all that are not closed, cur last
 	inflight []*flight             // client -> broker, in the order of their first PUBLISH
 	arrived  map[packet.ID]uint64  // broker -> client, QoS 2, until PUBREL: their messages
+	cleaned  bool                  // a clean start was asked for, and nothing was heard of it
+	doubtful map[packet.ID]bool    // of arrived, those that a clean start may have ended
 	pid      packet.ID             // last one given
 	filters  []packet.Subscription // asked for in this session
 }
@@ -170,7 +172,15 @@ func (d *device) resume(l *link, present bool) {
 	if !present {
 		d.inflight, d.filters = nil, nil
 		clear(d.arrived)
+		clear(d.doubtful)
+		d.cleaned = false
 		return
+	}
+	if d.cleaned { // the session may be the one that the unanswered CONNECT began
+		for id := range d.arrived {
+			d.doubtful[id] = true
+		}
+		d.cleaned = false
 	}
 	for _, f := range d.inflight {
 		if f.released {
@@ -255,6 +265,10 @@ func (l *link) publish(p *packet.Publish) {
 	msg := messageOf(p.Payload)
 	if p.QoS == packet.QoS2 {
 		had, again := d.arrived[p.ID]
+		if again && had != msg && d.doubtful[p.ID] {
+			again = false
+		}
+		delete(d.doubtful, p.ID)
 		if again && had != msg {
 			l.broke("packet identifier " + strconv.Itoa(int(p.ID)) + " came with another message before its PUBREL")
 			return
@@ -289,6 +303,7 @@ func (l *link) ack(p *packet.Ack) {
 	}
 	if p.Kind == packet.PUBREL {
 		delete(d.arrived, p.ID)
+		delete(d.doubtful, p.ID)
 		l.send(&packet.Ack{Kind: packet.PUBCOMP, ID: p.ID})
 		return
 	}

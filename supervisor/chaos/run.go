@@ -88,7 +88,7 @@ func (r *run) begin() {
 }
 
 func (r *run) device(name string, v packet.Version) *device {
-	d := &device{id: r.plan.Prefix + "-" + name, version: v, payload: r.plan.Payload, record: r.check.Record, arrived: map[packet.ID]uint64{}}
+	d := &device{id: r.plan.Prefix + "-" + name, version: v, payload: r.plan.Payload, record: r.check.Record, arrived: map[packet.ID]uint64{}, doubtful: map[packet.ID]bool{}}
 	if slices.ContainsFunc(r.plan.Blame, func(glob string) bool { return like(glob, d.id) }) {
 		r.check.Record(Event{Kind: Blamed, Client: d.id})
 	}
@@ -147,6 +147,7 @@ func (r *run) open(d *device, o opening) {
 	}
 	l.line = line
 	d.links, d.cur = append(d.links, l), l
+	d.cleaned = d.cleaned || o.clean
 	l.send(d.connect(o))
 	if r.plan.Hasty && r.rng.IntN(2) == 0 {
 		return

@@ -28,7 +28,7 @@ func draw(rng *rand.Rand) (faults []chaos.Fault, kills, diskFails int) {
 			}
 			f := chaos.Fault{At: place(rng) + "/" + phase, Do: chaos.Do{Action: do}, Hits: mostCrashes}
 			if do == chaos.Delay {
-				f.Do.For = 1 << (20 + rng.IntN(10)) // 1 ms to 1 s
+				f.Do.For = 1 << (20 + rng.IntN(9)) // 1 ms to 0.3 s
 			}
 			faults = append(faults, f.Probably(0.002*float64(1+rng.IntN(15)), rng.Uint64()>>1+1))
 		}

@@ -81,6 +81,9 @@ func Run(o Options) Result {
 	faults, kills, diskFails := draw(rng)
 	w.kills, w.diskFails = kills, diskFails
 	plan := workload(o, rng)
+	for _, f := range faults {
+		plan.Slack += f.Do.For // the clock goes on while the broker does not
+	}
 	plan.Now = w.Now
 	plan.Each = func(step int, note func(chaos.Event)) {
 		if step > 0 {

@@ -177,7 +177,7 @@ func (w *world) Until(d time.Duration, done func() bool) bool {
 		for range w.rng.IntN(12) {
 			w.act(w.now)
 		}
-		if w.rng.IntN(30) == 0 {
+		if w.rng.IntN(30) == 0 && !slices.ContainsFunc(w.lines, (*line).unnoticed) {
 			w.pass(w.now + w.rng.Int64N(int64(1500*time.Millisecond)))
 		}
 		return done()
@@ -357,6 +357,10 @@ func (l *line) behind(inTheWay func(*line) bool) bool {
 
 // over reports whether both ends know everything.
 func (l *line) over() bool { return l.dead && (l.left || l.ended) }
+
+// unnoticed reports whether the client has left and the broker has still to be
+// told: no network takes as long for that as the slack of a run is.
+func (l *line) unnoticed() bool { return l.left && !l.told && !l.dead }
 
 // some is how many of n bytes a read brings.
 func (w *world) some(n int) int {
