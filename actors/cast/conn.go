@@ -45,11 +45,23 @@ type Conn struct {
 	Control cell.Acceptor // takes *Control
 
 	BytesIn, BytesOut int64 // since the connection was opened; only on its loop
+	Taps              []Tap // who looks at its bytes, nil nearly always; only on its loop
 
 	LastRead atomic.Int64 // when the loop last read bytes, nanoseconds since the Unix epoch
 	Pending  atomic.Int64 // bytes in the out-buffer
 	Unread   atomic.Bool  // the loop does not read at present
 	Resumed  atomic.Int64 // when it began again to read
+}
+
+// Tap looks at the bytes of one connection, inside TLS, in the order in which
+// the loop sees them. It is called on the loop: it neither keeps b nor waits.
+type Tap interface {
+	// Bytes are MQTT bytes, or the WebSocket frames they are in; frames says
+	// which. Out: the client sent them. Whole says that they begin with a frame;
+	// those of the broker always begin with a packet, too.
+	Bytes(out, frames, whole bool, b []byte)
+	// Closed is the end of the connection.
+	Closed(reason metrics.Close)
 }
 
 // Owned is the owner of a connection's cells.

@@ -40,10 +40,11 @@ func (c *Call) Param(name string) string { return c.URL.Query().Get(name) }
 // name and through no proxy.
 func (c *Call) Local() bool { return local(c.Request) }
 
-// Still reports whether who asked is still logged in; streams ask now and then.
+// Still reports whether who asked is still logged in, with the same rights;
+// streams ask now and then.
 func (c *Call) Still() bool {
 	p, err := c.server.gate.who(c.Request)
-	return err == nil && p.Via != ViaNothing
+	return err == nil && p.Via != ViaNothing && p.Role == c.Principal.Role
 }
 
 // Decode reads the JSON body into v. Fields that v does not have are a problem:

@@ -32,6 +32,7 @@ type conn struct {
 	request  *Request
 	insecure bool
 	opened   time.Time
+	watched  *watched // a connection of a client of the broker; nil: one of our own
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -87,6 +88,10 @@ func (c *conn) shut(err error) { c.cancel(err) }
 // run is the life of the connection. A panic on a server's bytes ends it alone.
 func (c *conn) run() {
 	defer c.catch()
+	if c.watched != nil {
+		c.end(c.spy())
+		return
+	}
 	c.end(c.live())
 }
 

@@ -23,14 +23,17 @@ var opNames = map[uint8]string{opContinuation: "continuation", opText: "text", o
 
 // Frame is a WebSocket frame as it went over the wire.
 type Frame struct {
-	Out     bool   `json:"out"`    // client -> server
-	Offset  uint64 `json:"offset"` // of its first byte in what was sent that way, the upgrade included
-	Header  []byte `json:"header"` // as on the wire
-	Fin     bool   `json:"fin"`
-	RSV     uint8  `json:"rsv"` // three bits, RSV1 the highest
-	Opcode  uint8  `json:"opcode"`
-	Name    string `json:"name"` // of the opcode
-	Masked  bool   `json:"masked"`
+	Out    bool   `json:"out"`    // client -> server
+	Offset uint64 `json:"offset"` // of its first byte in what was sent that way, the upgrade included
+	Header []byte `json:"header"` // as on the wire
+	Fin    bool   `json:"fin"`
+	RSV    uint8  `json:"rsv"` // three bits, RSV1 the highest
+	Opcode uint8  `json:"opcode"`
+	Name   string `json:"name"` // of the opcode
+	Masked bool   `json:"masked"`
+	// Bare says that there is no frame: these are the bytes of one read or write
+	// of a connection without WebSocket.
+	Bare    bool   `json:"bare,omitempty"`
 	Key     []byte `json:"key,omitempty"`
 	Payload []byte `json:"payload"` // unmasked
 	// Stream is where the payload begins among the MQTT bytes of its direction;

@@ -28,7 +28,7 @@ var (
 )
 
 func limits() microscope.Limits {
-	return microscope.Limits{OtherHosts: true, MaxConnections: 4, MaxTotal: 6, MaxBytes: 1 << 20, MaxPacket: 64 << 10,
+	return microscope.Limits{OtherHosts: true, MaxConnections: 4, MaxTotal: 6, MaxBytes: 1 << 20, MaxPacket: 64 << 10, MaxRate: 1 << 20,
 		Idle: time.Minute, Timeout: 5 * time.Second}
 }
 
@@ -42,7 +42,7 @@ type scope struct {
 func newScope(t testing.TB, l microscope.Limits, sets ...string) *scope {
 	t.Helper()
 	b := brokertest.Start(t, sets...)
-	m := microscope.New(microscope.Options{Limits: l, Doors: b.Doors, Inside: broker.Inside()})
+	m := microscope.New(microscope.Options{Limits: l, Doors: b.Doors, Inside: broker.Inside(), Taps: b})
 	t.Cleanup(m.Close)
 	return &scope{m, t, b}
 }

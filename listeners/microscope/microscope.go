@@ -19,6 +19,7 @@ type Limits struct {
 	MaxTotal       int           // of all users
 	MaxBytes       int           // of events kept for one tab; the oldest are dropped
 	MaxPacket      int           // bytes of one packet or frame, either way
+	MaxRate        int           // bytes a second taken of a client that is watched
 	Idle           time.Duration // a tab that nobody looks at is closed after it
 	Timeout        time.Duration // for connecting, for the upgrade, for one write
 }
@@ -28,6 +29,7 @@ type Options struct {
 	Limits Limits
 	Doors  func() []Door // this broker's WebSocket listeners
 	Inside Inside        // nil: the broker's inside is not shown
+	Taps   Taps          // nil: its clients cannot be watched
 }
 
 // Inside looks into the broker that the microscope runs in.
@@ -43,6 +45,7 @@ type Microscope struct {
 	limits Limits
 	doors  func() []Door
 	inside Inside
+	taps   Taps
 
 	mu      sync.Mutex
 	tabs    map[string]*tab // by owner and name
@@ -55,7 +58,7 @@ type Microscope struct {
 
 // New makes a microscope; Close ends it.
 func New(o Options) *Microscope {
-	m := &Microscope{limits: o.Limits, doors: o.Doors, inside: o.Inside, tabs: map[string]*tab{}}
+	m := &Microscope{limits: o.Limits, doors: o.Doors, inside: o.Inside, taps: o.Taps, tabs: map[string]*tab{}}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.wg.Go(m.sweep)
 	return m
@@ -117,6 +120,9 @@ func (m *Microscope) tab(v *Viewer, name string) (*tab, error) {
 	key := v.Name + "\x00" + name
 	t := m.tabs[key]
 	if t != nil {
+		if !v.Admin {
+			t.unwatch() // an administrator once, and no more
+		}
 		return t, nil
 	}
 	n := 0
@@ -173,6 +179,11 @@ func (m *Microscope) open(t *tab, to *target, u Upgrade, insecure bool) (*conn, 
 	if err != nil {
 		return nil, refuse("%v", err)
 	}
+	return m.begin(t, func() *conn { return newConn(m, t, to, req, insecure) })
+}
+
+// begin runs what make makes as a connection of t, if there is room.
+func (m *Microscope) begin(t *tab, make func() *conn) (*conn, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.admit(t); err != nil {
@@ -181,7 +192,7 @@ func (m *Microscope) open(t *tab, to *target, u Upgrade, insecure bool) (*conn, 
 	t.mu.Lock()
 	t.numbers++
 	m.serials++
-	c := newConn(m, t, to, req, insecure)
+	c := make()
 	t.conns = append(t.conns, c)
 	t.mu.Unlock()
 	m.wg.Go(c.run)

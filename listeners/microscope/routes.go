@@ -42,6 +42,7 @@ func (m *Microscope) Extension() api.Extension {
 		}),
 		change(http.MethodPost, one+"/send", "send", m.postSend),
 		change(http.MethodPost, one+"/close", "close", m.postClose),
+		{Method: http.MethodPost, Path: root + "/watches", Role: api.Administrator, Change: "microscope.watch", Handle: plainly(m.postWatch)},
 		{Method: http.MethodGet, Path: root + "/events", Role: api.Viewer, Stream: m.stream},
 		{Method: http.MethodGet, Path: one + "/recording", Role: api.Viewer, Stream: m.recording},
 		{Method: http.MethodGet, Path: root + "/all", Role: api.Administrator, Change: "microscope.list_all",
@@ -120,6 +121,19 @@ func (m *Microscope) postOpen(c *api.Call) (any, error) {
 	}
 	c.Note("url", a.URL[:min(len(a.URL), maxURL)])
 	v, err := m.Open(c.Context(), who(c), c.Param("tab"), a)
+	return api.Answer{Status: http.StatusCreated, Body: v}, err
+}
+
+func (m *Microscope) postWatch(c *api.Call) (any, error) {
+	var a Glance
+	if err := c.Decode(&a); err != nil {
+		return nil, err
+	}
+	c.Note("client_id", a.Client[:min(len(a.Client), 256)])
+	if a.Reveal {
+		c.Note("revealed", true)
+	}
+	v, err := m.Watch(c.Context(), who(c), c.Param("tab"), a)
 	return api.Answer{Status: http.StatusCreated, Body: v}, err
 }
 

@@ -3,6 +3,8 @@
 package microscope
 
 import (
+	"slices"
+	"sort"
 	"sync"
 	"time"
 )
@@ -26,10 +28,14 @@ type tab struct {
 	numbers  int
 }
 
-// add records e, which belongs to c. The oldest events make room.
+// add records e, which belongs to c. The oldest events make room. Of a connection
+// that is forgotten nothing more is recorded.
 func (t *tab) add(c *conn, e *Event) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if !slices.Contains(t.conns, c) {
+		return t.seq
+	}
 	t.seq++
 	e.Seq, e.Conn = t.seq, c.id
 	if e.At.IsZero() {
@@ -53,11 +59,7 @@ func (t *tab) add(c *conn, e *Event) uint64 {
 func (t *tab) after(seq uint64, max int) ([]*Event, uint64, <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	from := 0
-	if first := t.seq - uint64(len(t.events)); seq > first {
-		from = int(min(seq-first, uint64(len(t.events))))
-	}
-	events := t.events[from:]
+	events := t.events[sort.Search(len(t.events), func(i int) bool { return t.events[i].Seq > seq }):]
 	return append([]*Event(nil), events[:min(max, len(events))]...), t.dropped, t.changed
 }
 
@@ -82,6 +84,25 @@ func (t *tab) forget(c *conn) {
 		if t.conns[i] == c {
 			t.conns = append(t.conns[:i:i], t.conns[i+1:]...)
 			break
+		}
+	}
+	kept := make([]*Event, 0, len(t.events))
+	for _, e := range t.events {
+		if e.Conn == c.id {
+			t.bytes -= e.size()
+		} else {
+			kept = append(kept, e)
+		}
+	}
+	t.events = kept
+}
+
+// unwatch takes the connections of the broker's clients out.
+func (t *tab) unwatch() {
+	for _, c := range t.snapshot() {
+		if c.watched != nil {
+			c.shut(refuse("Only administrators watch clients."))
+			t.forget(c)
 		}
 	}
 }

@@ -78,6 +78,12 @@ func arrow(out bool) string {
 }
 
 func (t *page) frame(at string, f *Frame) {
+	if f.Bare {
+		t.printf("%s %s %d bytes\n", at, arrow(f.Out), len(f.Payload))
+		t.dump(f.Payload)
+		t.behind(f)
+		return
+	}
 	t.printf("%s %s frame: FIN %d, RSV %d, opcode %d (%s), ", at, arrow(f.Out), bit(f.Fin), f.RSV, f.Opcode, f.Name)
 	if f.Masked {
 		t.printf("mask %x, ", f.Key)
@@ -93,6 +99,11 @@ func (t *page) frame(at string, f *Frame) {
 		t.printf("    payload\n")
 		t.dump(f.Payload)
 	}
+	t.behind(f)
+}
+
+// behind is what a parser waits for after f, and what is wrong with f.
+func (t *page) behind(f *Frame) {
 	if f.More != nil && f.More.Buffered > 0 {
 		t.printf("    {more, want %d bytes: %s}\n", f.More.Want, f.More.Stage)
 	}

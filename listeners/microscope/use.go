@@ -34,6 +34,9 @@ type View struct {
 	Opened  time.Time `json:"opened_at"`
 	Answers bool      `json:"answers"`
 	Version string    `json:"version,omitempty"` // of MQTT, once CONNECT was sent
+	// Client is set for a client's own connection, which is watched.
+	Client   string `json:"client_id,omitempty"`
+	Revealed bool   `json:"revealed,omitempty"` // passwords and messages are not covered
 }
 
 func (c *conn) view() View {
@@ -43,6 +46,9 @@ func (c *conn) view() View {
 		Reason: c.reason, Opened: c.opened, Answers: c.answers}
 	if c.version != 0 {
 		v.Version = c.version.String()
+	}
+	if w := c.watched; w != nil {
+		v.Client, v.Revealed = w.client, w.cover == Nothing
 	}
 	return v
 }
@@ -251,6 +257,10 @@ func (m *Microscope) Hangup(v *Viewer, tabName, id string, abrupt bool) error {
 	c, err := m.conn(v, tabName, id)
 	if err != nil {
 		return err
+	}
+	if c.watched != nil {
+		c.shut(refuse("Not watched any more; the client stays connected."))
+		return nil
 	}
 	if abrupt {
 		c.shut(refuse("Cut off from here, without a close frame."))

@@ -26,10 +26,14 @@ type job struct {
 var (
 	errBusy    = &RefusedError{"Too much waits to be sent already."}
 	errNotOpen = &RefusedError{"The connection is not open."}
+	errWatched = &RefusedError{"This is a client's own connection: it can be watched and not used."}
 )
 
 // send queues j; it does not wait.
 func (c *conn) send(j *job) error {
+	if c.watched != nil {
+		return errWatched
+	}
 	c.mu.Lock()
 	open := c.phase == Open
 	c.mu.Unlock()

@@ -186,5 +186,8 @@ func (d *Driver) frameEnd(dst []byte) ([]byte, *CloseError) {
 // caller's timer for half frames runs while it is true.
 func (d *Driver) MidFrame() bool { return d.inMessage || d.need > 0 || len(d.left) > 0 }
 
+// Compressed says whether permessage-deflate was agreed on [RFC 7692].
+func (d *Driver) Compressed() bool { return d.deflate }
+
 // Held is the number of bytes the connection keeps between calls.
 func (d *Driver) Held() int { return cap(d.left) + cap(d.message) }

@@ -74,6 +74,7 @@ type Broker struct {
 	api       atomic.Pointer[api.Server]
 	audit     *api.Audit
 	scope     *microscope.Microscope // nil: not served
+	watches   watches                // who looks at the way of packets through the actors
 	lab       *crashlab.Lab
 	origins   atomic.Pointer[config.Origins]
 	sampler   sampler

@@ -35,8 +35,8 @@ func Inside() microscope.Inside { return new(watches) }
 // newMicroscope is the microscope as the configuration wants it.
 func (b *Broker) newMicroscope() *microscope.Microscope {
 	c := b.cfg.Dashboard.Microscope
-	return microscope.New(microscope.Options{Doors: b.Doors, Inside: Inside(), Limits: microscope.Limits{OtherHosts: c.OtherHosts,
-		MaxConnections: c.MaxConnections, MaxTotal: c.MaxTotal, MaxBytes: int(c.MaxBytes), MaxPacket: int(c.MaxPacket),
+	return microscope.New(microscope.Options{Doors: b.Doors, Inside: &b.watches, Taps: b, Limits: microscope.Limits{OtherHosts: c.OtherHosts,
+		MaxConnections: c.MaxConnections, MaxTotal: c.MaxTotal, MaxBytes: int(c.MaxBytes), MaxPacket: int(c.MaxPacket), MaxRate: int(c.MaxRate),
 		Idle: c.Idle, Timeout: c.Timeout}})
 }
 
@@ -67,7 +67,10 @@ type watch struct {
 
 // Watch implements microscope.Inside.
 func (ws *watches) Watch(peer netip.AddrPort, see func(at time.Time, h *microscope.Hop)) (stop func()) {
-	w := &watch{peer: peer, see: see}
+	return ws.add(&watch{peer: peer, see: see})
+}
+
+func (ws *watches) add(w *watch) (stop func()) {
 	ws.change(func(list []*watch) []*watch { return append(list, w) })
 	return func() {
 		ws.change(func(list []*watch) []*watch {

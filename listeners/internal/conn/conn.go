@@ -123,6 +123,7 @@ func (c *Conn) Append(b []byte) {
 	if c.layer != inMQTT || c.closing {
 		return
 	}
+	c.tapped(false, b)
 	if c.ws == nil && c.secure == nil {
 		if c.out == nil {
 			c.out = c.loop.buffer()

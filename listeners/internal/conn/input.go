@@ -129,6 +129,7 @@ func (c *Conn) mqtt(b []byte) {
 		return
 	}
 	if c.ws == nil {
+		c.tapped(true, b)
 		c.base.Loop.Push(cast.NewData(b))
 		c.use()
 		return
@@ -136,11 +137,13 @@ func (c *Conn) mqtt(b []byte) {
 	if c.parting != nil {
 		return // a close frame was read: what follows it says nothing
 	}
+	c.tappedFrames(true, b)
 	var err error
 	ctl := l.frame[:0]
 	l.chunk, ctl, err = c.ws.Feed(l.shared, b, l.chunk[:0], ctl)
 	l.frame = ctl
 	if len(l.chunk) > 0 {
+		c.tapped(true, l.chunk)
 		c.base.Loop.Push(cast.NewData(l.chunk))
 	}
 	if err != nil {

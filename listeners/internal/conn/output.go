@@ -13,6 +13,7 @@ import (
 
 // wire appends bytes that need no frame: HTTP, and frames themselves.
 func (c *Conn) wire(b []byte) {
+	c.tappedFrames(false, b)
 	if c.secure != nil {
 		out, err := c.secure.AppendEncrypted(c.out, b)
 		c.out = out
@@ -225,6 +226,9 @@ func (c *Conn) tell(reason metrics.Close, err error) {
 	if c.handsh != nil {
 		c.handsh.Cancel()
 		c.handsh = nil
+	}
+	for _, t := range c.base.Taps {
+		t.Closed(reason)
 	}
 	if c.layer == inMQTT {
 		c.base.Loop.Push(&cast.Closed{Reason: reason, Err: err})

@@ -102,7 +102,7 @@ type Dashboard struct {
 }
 
 // Microscope bounds the connections that the page #/websocket opens from the
-// broker's process.
+// broker's process, and its look at those of clients.
 type Microscope struct {
 	// Serve it at all.
 	Enabled bool `yaml:"enabled"`
@@ -127,6 +127,11 @@ type Microscope struct {
 	// One packet or frame, either way. A larger one is not sent; one that is
 	// received ends the connection.
 	MaxPacket Bytes `yaml:"max_packet" min:"1KiB" max:"16MiB"`
+
+	// Bytes a second that are taken apart of a client's connection which an
+	// administrator watches. What goes beyond it is passed over up to the next
+	// packet that fits, and the page says how much; the client notices nothing.
+	MaxRate Bytes `yaml:"max_rate" min:"1KiB" max:"64MiB"`
 
 	// The connections of a tab that nobody looks at are closed after this time.
 	Idle time.Duration `yaml:"idle" min:"1s" max:"24h"`
@@ -168,7 +173,7 @@ func defaultDashboard() Dashboard {
 		LoginFailures: 10, LoginWindow: time.Minute, MaxConnections: 1000, MaxBody: MiB, MaxPage: 1000, MaxOffset: 100_000,
 		MaxScan: 2_000_000, Timeout: 15 * time.Second, MaxStreams: 64, StreamBuffer: 256,
 		AuditFile: 8 * MiB, AuditEntries: 10_000, OpenMetrics: true,
-		Microscope: Microscope{Enabled: true, OtherHosts: true, MaxConnections: 8, MaxTotal: 64, MaxBytes: 4 * MiB, MaxPacket: 256 * KiB,
+		Microscope: Microscope{Enabled: true, OtherHosts: true, MaxConnections: 8, MaxTotal: 64, MaxBytes: 4 * MiB, MaxPacket: 256 * KiB, MaxRate: 64 * KiB,
 			Idle: 5 * time.Minute, Timeout: 10 * time.Second},
 	}
 }

@@ -34,6 +34,9 @@ export function ClientPage({ id }: { id: string }) {
             </a>
             {admin() && (
               <>
+                <a class="button small" href={link('websocket', [], { client: id })} title="Look at its connection byte by byte">
+                  Watch
+                </a>
                 <Button small look="danger" onClick={() => kick(id, () => go(link('clients')))}>
                   Disconnect
                 </Button>

@@ -18,6 +18,7 @@ import { story } from './steps'
 import { Story } from './story'
 import * as stream from './stream'
 import type { About, Connection, Phase } from './types'
+import { Watched, WatchForm } from './watch'
 
 const tones: Record<Phase, Tone> = { dialing: 'info', connected: 'info', open: 'ok', closed: 'plain' }
 
@@ -29,8 +30,9 @@ function WebSocketPage() {
   if (about.error !== undefined) return <Failure error={about.error} retry={about.reload} />
   if (!about.data || !all) return <Loading />
   const chosen = query.get('connection')
-  const current = chosen === 'new' ? undefined : (all.find((c) => c.id === chosen) ?? all[all.length - 1])
-  const pick = (id: string) => setQuery({ connection: id })
+  const client = query.get('client') ?? ''
+  const current = chosen === 'new' || (client && !chosen) ? undefined : (all.find((c) => c.id === chosen) ?? all[all.length - 1])
+  const pick = (id: string) => setQuery({ connection: id, client: '' })
   const play = async () => {
     const door = about.data && first(about.data)
     if (!door) return
@@ -44,7 +46,7 @@ function WebSocketPage() {
         {all.map((c) => (
           <button key={c.id} type="button" aria-current={c === current ? 'page' : undefined} onClick={() => pick(c.id)}>
             <i class={'dot ' + c.phase} aria-hidden="true" />
-            {c.id}: {new URL(c.url).host}
+            {c.id}: <span class="of">{c.client_id ?? new URL(c.url).host}</span>
             <span class="unseen">, {c.phase}</span>
           </button>
         ))}
@@ -57,6 +59,7 @@ function WebSocketPage() {
       ) : (
         <>
           <OpenForm about={about.data} onOpened={pick} onArticle={play} />
+          {admin() && <WatchForm key={client} client={client} onOpened={pick} />}
           {admin() && <Others />}
         </>
       )}
@@ -66,7 +69,8 @@ function WebSocketPage() {
 
 function ConnectionView({ c, pick }: { c: Connection; pick: (id: string) => void }) {
   const events = useStore(stream.events).get(c.id)
-  const dropped = useStore(stream.dropped)
+  const dropped = useStore(stream.dropped) + (useStore(stream.passed).get(c.id) ?? 0)
+  const watched = c.client_id !== undefined
   const [passwords, setPasswords] = useState(false)
   const steps = useMemo(() => story(events ?? []), [events])
   const act = (work: () => Promise<unknown>, done: string) => () => void attempt(work, done)
@@ -74,11 +78,21 @@ function ConnectionView({ c, pick }: { c: Connection; pick: (id: string) => void
     <>
       <header class="connection">
         <h2>
+          {watched && (
+            <>
+              <code>{c.client_id}</code> on{' '}
+            </>
+          )}
           <code>{c.url}</code> <Badge tone={tones[c.phase]}>{c.phase}</Badge>
         </h2>
-        {c.reason && <p class={c.phase === 'closed' && !/code 1000|from here/.test(c.reason) ? 'error' : 'hint'}>{c.reason}</p>}
+        {c.reason && <p class={c.phase === 'closed' && !/code 1000|from here|Not watched|connection ended/.test(c.reason) ? 'error' : 'hint'}>{c.reason}</p>}
         <div class="actions">
-          {c.phase === 'open' && (
+          {c.phase === 'open' && watched && (
+            <Button small icon="stop" onClick={act(() => stream.close(c.id, true), 'Not watched any more; the client stays connected.')}>
+              Stop watching
+            </Button>
+          )}
+          {c.phase === 'open' && !watched && (
             <>
               <Button small icon="close" onClick={act(() => stream.close(c.id, false), 'A close frame is on its way.')}>
                 Close
@@ -88,7 +102,7 @@ function ConnectionView({ c, pick }: { c: Connection; pick: (id: string) => void
               </Button>
             </>
           )}
-          {c.phase === 'closed' && (
+          {c.phase === 'closed' && !watched && (
             <Button small icon="reload" onClick={act(async () => pick((await stream.open({ url: c.url })).id), 'A new connection to the same address.')}>
               Connect again
             </Button>
@@ -110,13 +124,18 @@ function ConnectionView({ c, pick }: { c: Connection; pick: (id: string) => void
               pcapng of MQTT
             </a>
           </span>
-          <Check label="with passwords" checked={passwords} onValue={setPasswords} />
+          {!watched && <Check label="with passwords" checked={passwords} onValue={setPasswords} />}
         </div>
+        {watched && <Watched c={c} />}
       </header>
-      <div class="halves">
-        <SendPanel connection={c} />
-        <Story steps={steps} connection={c.id} dropped={dropped} />
-      </div>
+      {watched ? (
+        <Story steps={steps} connection={c.id} dropped={dropped} watched />
+      ) : (
+        <div class="halves">
+          <SendPanel connection={c} />
+          <Story steps={steps} connection={c.id} dropped={dropped} />
+        </div>
+      )}
     </>
   )
 }

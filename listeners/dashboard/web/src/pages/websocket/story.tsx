@@ -6,6 +6,7 @@ import type { ComponentChildren } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
 import { fromBase64, hex } from '../../bytes'
 import { Badge, Button, Segments, type Tone } from '../../ui/basics'
+import { plural } from '../../format'
 import { Icon } from '../../ui/icon'
 import { Bytes } from './bytes'
 import { type DataStep, type FrameSeen, type HopSeen, masked, type Step, waits } from './steps'
@@ -22,13 +23,17 @@ const passes: Record<Filter, (s: Step) => boolean> = {
   messages: (s) => s.kind === 'data' && s.packets.some((p) => p.packet.type === 'PUBLISH'),
 }
 
-export function Story({ steps, connection, dropped }: { steps: Step[]; connection: string; dropped: number }) {
+/** most bounds the steps that are drawn: the newest. */
+const most = 300
+
+export function Story({ steps, connection, dropped, watched }: { steps: Step[]; connection: string; dropped: number; watched?: boolean }) {
   const [chosen, choose] = useState<ReadonlyMap<number, boolean>>(new Map())
   const [all, setAll] = useState<boolean>()
   const [filter, setFilter] = useState<Filter>('all')
   const newest = [true, false].map((out) => steps.findLast((s) => s.kind === 'data' && s.out === out)?.seq)
-  const shown = steps.filter(passes[filter])
-  const isOpen = (s: Step, i: number) => chosen.get(s.seq) ?? all ?? (i < first || newest.includes(s.seq))
+  const passing = steps.filter(passes[filter])
+  const shown = passing.slice(-most)
+  const isOpen = (s: Step, i: number) => chosen.get(s.seq) ?? all ?? ((i < first && passing.length <= most) || newest.includes(s.seq))
   const every = (on: boolean) => {
     choose(new Map())
     setAll(on)
@@ -55,12 +60,13 @@ export function Story({ steps, connection, dropped }: { steps: Step[]; connectio
         </Button>
       </header>
       {dropped > 0 && <p class="hint">{dropped} older events made room for newer ones.</p>}
+      {passing.length > most && <p class="hint">The newest {most} of {passing.length} steps are shown; a saved file has all that is kept.</p>}
       <ol>
         {shown.map((s, i) => (
           <StepItem key={s.seq} step={s} open={isOpen(s, i)} toggle={(on) => choose(new Map(chosen).set(s.seq, on))} />
         ))}
       </ol>
-      {shown.length === 0 && <p class="hint">{filter === 'messages' ? 'No message has gone either way yet: subscribe, and publish one.' : 'No packet has gone either way yet.'}</p>}
+      {shown.length === 0 && <p class="hint">{filter === 'messages' && !watched ? 'No message has gone either way yet: subscribe, and publish one.' : 'No packet has gone either way yet.'}</p>}
     </section>
   )
 }
@@ -150,7 +156,7 @@ function state(s: State): Shown {
         ),
       }
     case 'open':
-      return { way: 'none', title: 'Open', note: s.own ? 'This broker’s own listener: its actors are shown, too.' : 'Frames may go.' }
+      return { way: 'none', title: 'Open', note: s.own ? 'This broker’s own listener: its actors are shown, too.' : 'From here on bytes go both ways.' }
     case 'closed':
       return { way: 'none', title: 'Closed', note: s.reason }
   }
@@ -164,7 +170,7 @@ function data(s: DataStep, open: boolean): Shown {
   return {
     way: s.out ? 'out' : 'in',
     title: unfinished ? 'A packet that is not complete yet' : s.packets.map((p) => p.packet.title).join(' · '),
-    note: `${total} byte${total === 1 ? '' : 's'} in ${s.frames.length} frame${s.frames.length === 1 ? '' : 's'}`,
+    note: `${plural(total, 'byte', 'bytes')} in ${s.frames[0]?.frame.bare ? plural(s.frames.length, s.out ? 'read' : 'write', s.out ? 'reads' : 'writes') : plural(s.frames.length, 'frame', 'frames')}`,
     badge: bad ? ['bad', 'malformed'] : unfinished && lastFrame?.frame.more ? ['warn', waits(lastFrame.frame.more)] : undefined,
     body: open ? <DataView s={s} /> : null,
   }
@@ -173,10 +179,12 @@ function data(s: DataStep, open: boolean): Shown {
 function DataView({ s }: { s: DataStep }) {
   return (
     <>
-      <h3>
-        WebSocket: {s.frames.length} frame{s.frames.length === 1 ? '' : 's'}
-      </h3>
-      <Frames frames={s.frames} />
+      {!s.frames[0]?.frame.bare && (
+        <>
+          <h3>WebSocket: {plural(s.frames.length, 'frame', 'frames')}</h3>
+          <Frames frames={s.frames} />
+        </>
+      )}
       {s.packets.map(({ seq, packet }) => (
         <div key={seq} class="packet">
           <h3>

@@ -25,6 +25,8 @@ const at = (path = '', more: Record<string, string> = {}) => base + path + param
 
 export const connections = store<Connection[] | undefined>(undefined)
 export const events = store<ReadonlyMap<string, Event[]>>(new Map())
+/** passed is how many old events of a connection this page no longer shows. */
+export const passed = store<ReadonlyMap<string, number>>(new Map())
 /** dropped is how many old events the broker no longer has. */
 export const dropped = store(0)
 
@@ -32,13 +34,17 @@ let source: EventSource | undefined
 let seen = 0
 let fresh: Event[] = []
 let drawing: ReturnType<typeof setTimeout> | undefined
-const beat = 30 // ms between two looks at what came
+/** A look at what came is taken soon, or later when there is much. */
+const beat = () => (fresh.length > 50 ? 250 : 30) // ms
+/** most bounds the events that are kept of one connection: the oldest go. */
+const most = 3000
 
 /** follow listens until the result is called. */
 export function follow(): () => void {
   seen = 0
   fresh = []
   events.set(new Map())
+  passed.set(new Map())
   void list()
   source = new EventSource('/api/v1/microscope/events' + params({ tab }))
   source.addEventListener('microscope', (e: MessageEvent<string>) => {
@@ -46,7 +52,7 @@ export function follow(): () => void {
     if (event.seq <= seen) return
     seen = event.seq
     fresh.push(event)
-    drawing ||= setTimeout(draw, beat)
+    drawing ||= setTimeout(draw, beat())
   })
   source.addEventListener('dropped', (e: MessageEvent<string>) => dropped.set((JSON.parse(e.data) as { events: number }).events))
   return () => {
@@ -62,9 +68,17 @@ function draw() {
   drawing = undefined
   const next = new Map(events.get())
   let moved = false
+  const come = new Map<string, Event[]>()
   for (const e of fresh) {
-    next.set(e.connection, [...(next.get(e.connection) ?? []), e])
+    const some = come.get(e.connection)
+    if (some) some.push(e)
+    else come.set(e.connection, [e])
     moved ||= e.state !== undefined
+  }
+  for (const [id, some] of come) {
+    const all = [...(next.get(id) ?? []), ...some]
+    if (all.length > most) passed.set(new Map(passed.get()).set(id, (passed.get().get(id) ?? 0) + all.length - most))
+    next.set(id, all.slice(-most))
   }
   fresh = []
   events.set(next)
@@ -91,6 +105,13 @@ export interface Ask {
 
 export async function open(ask: Ask): Promise<Connection> {
   const c = await post<Connection>(at(), ask)
+  await list()
+  return c
+}
+
+/** watch looks at the connection of a client of the broker. */
+export async function watch(client_id: string, reveal: boolean, actors: boolean): Promise<Connection> {
+  const c = await post<Connection>('/microscope/watches' + params({ tab }), { client_id, reveal, actors })
   await list()
   return c
 }

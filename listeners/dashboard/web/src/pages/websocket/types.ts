@@ -28,6 +28,9 @@ export interface Connection {
   opened_at: string
   answers: boolean
   version?: string
+  /** client_id: the connection is a client's own, and watched. */
+  client_id?: string
+  revealed?: boolean
 }
 
 export interface Header {
@@ -85,6 +88,8 @@ export interface Frame {
   opcode: number
   name: string
   masked: boolean
+  /** bare: no frame, the bytes of one read or write without WebSocket. */
+  bare?: boolean
   key?: string
   payload: string
   stream: number
