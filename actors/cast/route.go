@@ -4,6 +4,7 @@ package cast
 
 import (
 	"emqttd/protocol/message"
+	"emqttd/protocol/packet"
 	"emqttd/protocol/topic"
 	"emqttd/supervisor/cell"
 	"emqttd/supervisor/mailbox"
@@ -59,6 +60,11 @@ type Redispatch struct {
 	Share   *ShareRef
 	Message *message.Message
 	From    *cell.Cell // not to this one
+	// Number is that of the session it comes from, if the store has the message for
+	// that one: sent under ID, or waiting when ID is 0. It has it no more when it
+	// has it for the other.
+	Number uint64
+	ID     packet.ID
 }
 
 // Match asks for retained messages: those of the first subscription from Cursor

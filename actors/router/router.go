@@ -17,21 +17,24 @@ import (
 
 	"emqttd/actors/cast"
 	"emqttd/actors/metrics"
+	"emqttd/actors/store"
 	"emqttd/protocol/message"
+	"emqttd/protocol/packet"
 	"emqttd/supervisor/cell"
 )
 
 // Kind makes the actor kind of the pool.
-func Kind(t *Table, env *cast.Env) *cell.Kind {
+func Kind(t *Table, env *cast.Env, commits *store.Log) *cell.Kind {
 	return &cell.Kind{Name: "router", Module: "emqttd_router", New: func(*cell.Cell) cell.Stage {
-		return &router{table: t, env: env, log: env.Log}
+		return &router{table: t, env: env, commits: commits, log: env.Log}
 	}}
 }
 
 type router struct {
-	table *Table
-	env   *cast.Env
-	log   zerolog.Logger
+	table   *Table
+	env     *cast.Env
+	commits *store.Log
+	log     zerolog.Logger
 }
 
 // Receive implements cell.Stage.
@@ -69,15 +72,35 @@ func (r *router) route(ctx *cell.Context, msg *cast.Route) {
 	}
 }
 
-// redispatch gives a message to another member of its group; with none left it
-// is dropped with the session that had it [v5 MQTT-4.8.2-5].
+// redispatch gives a message to another member of its group, in the store in the
+// same commit: killed in between, the broker has it for one of them. With none
+// left it is dropped with the session that had it [v5 MQTT-4.8.2-5].
 func (r *router) redispatch(ctx *cell.Context, msg *cast.Redispatch) {
 	sub := r.table.member(msg.Share, msg.From, r.env.Limits().SharedStrategy, msg.Message)
+	m := msg.Message
+	var ops []store.Op
+	if sub != nil && sub.Durable && min(sub.QoS, m.QoS) > packet.QoS0 {
+		if m.ID.Seq == 0 { // only then is it given a position, and others read it already
+			own := *m
+			m = &own
+		}
+		ops = append(ops, store.Op{Kind: store.Append, Message: m, Sessions: []uint64{sub.Number}})
+	}
+	switch {
+	case msg.Number == 0:
+	case msg.ID != 0:
+		ops = append(ops, store.Op{Kind: store.DelInflight, Session: msg.Number, ID: msg.ID, Message: m})
+	default:
+		ops = append(ops, store.Op{Kind: store.Discard, Session: msg.Number, Message: m})
+	}
+	if len(ops) > 0 {
+		ctx.Submit(r.commits, &store.Commit{Ops: ops})
+	}
 	if sub == nil {
 		ctx.Count(&r.env.Metrics.Dropped[metrics.DropShareOver], 1)
 		return
 	}
-	ctx.Cast(sub.Session, &cast.Dispatch{Messages: []*message.Message{msg.Message}, Sub: sub, Share: msg.Share})
+	ctx.Cast(sub.Session, &cast.Dispatch{Messages: []*message.Message{m}, Sub: sub, Share: msg.Share})
 }
 
 func (t *Table) member(ref *cast.ShareRef, not *cell.Cell, strategy string, m *message.Message) *cast.Subscription {

@@ -3,8 +3,10 @@
 package router_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,7 +17,9 @@ import (
 	"emqttd/actors/cast"
 	"emqttd/actors/metrics"
 	"emqttd/actors/router"
+	"emqttd/actors/store"
 	"emqttd/protocol/message"
+	"emqttd/protocol/packet"
 	"emqttd/supervisor"
 	"emqttd/supervisor/cell"
 )
@@ -48,8 +52,8 @@ func (p *pool) Accept(m cell.Message) {
 func newPool(t *testing.T, n int) *pool {
 	p := &pool{sessions: newSessions(n), table: router.NewTable(0)}
 	p.env = cast.NewEnv("node", zerolog.Nop(), new(metrics.Metrics), &cast.Limits{SharedStrategy: "round_robin"})
-	p.actor = cell.New(router.Kind(p.table, p.env), "router", p.g, nil)
 	p.reply = cell.New(&cell.Kind{Name: "session", New: func(*cell.Cell) cell.Stage { return p }}, "reply", p.g, nil)
+	p.actor = cell.New(router.Kind(p.table, p.env, store.NewLog(100, p.reply, nil)), "router", p.g, nil)
 	root := supervisor.New("root", p.g, supervisor.Options{MaxRestarts: 1 << 30, Within: time.Hour,
 		Children: []supervisor.Child{{Cell: p.actor}, {Cell: p.reply}}}, zerolog.Nop())
 	require.NoError(t, supervisor.StartRoot(supervisor.System(zerolog.Nop()), root, func(*cell.Crash) { t.Error("root gave up") }))
@@ -184,4 +188,58 @@ func TestAMessageOfAnEndedMemberGoesToAnother(t *testing.T) {
 	p.actor.Push(&cast.Redispatch{Share: &cast.ShareRef{Group: "g", Filter: "u"}, Message: m, From: p.reply})
 	p.drain()
 	require.EqualValues(t, 2, p.env.Metrics.Dropped[metrics.DropShareOver].Load())
+}
+
+// TestWhatTheStoreHasOfAMessageGoesWithItToAnotherMember in one commit, before the
+// message.
+func TestWhatTheStoreHasOfAMessageGoesWithItToAnotherMember(t *testing.T) {
+	stored := &message.Message{Topic: "t", QoS: 1, ID: message.ID{Seq: 7}}
+	for name, c := range map[string]struct {
+		durable bool
+		qos     packet.QoS // of the other member
+		msg     *message.Message
+		number  uint64
+		id      packet.ID
+		want    string
+	}{
+		"from queue to queue":                  {true, 1, stored, 1, 0, "append 7 to [2], discard 7 of 1"},
+		"from flight to queue":                 {true, 1, stored, 1, 9, "append 7 to [2], strike 7 #9 of 1"},
+		"from memory to queue":                 {true, 1, &message.Message{Topic: "t", QoS: 1}, 0, 0, "append 101 to [2]"},
+		"from queue to memory":                 {false, 1, stored, 1, 0, "discard 7 of 1"},
+		"from queue to a member that wants q0": {true, 0, stored, 1, 0, "discard 7 of 1"},
+		"from memory to memory":                {false, 1, &message.Message{Topic: "t", QoS: 1}, 0, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPool(t, 2)
+			heir := p.member(1, "t")
+			heir.Session, heir.Durable, heir.QoS = p.reply, c.durable, c.qos
+			join(p.table, "g", p.member(0, "t"), heir)
+			before := c.msg.ID
+			p.actor.Push(&cast.Redispatch{Share: &cast.ShareRef{Group: "g", Filter: "t"}, Message: c.msg, From: p.cells[0], Number: c.number, ID: c.id})
+			p.drain()
+			require.Equal(t, before, c.msg.ID, "others read it")
+			if c.want != "" {
+				require.Equal(t, c.want, changes(p.heard[0].(*store.Commit)))
+				p.heard = p.heard[1:]
+			}
+			require.Len(t, p.heard, 1)
+			require.Equal(t, "t", p.heard[0].(*cast.Dispatch).Messages[0].Topic)
+		})
+	}
+}
+
+// changes says what a commit does.
+func changes(c *store.Commit) string {
+	var out []string
+	for _, op := range c.Ops {
+		switch op.Kind {
+		case store.Append:
+			out = append(out, fmt.Sprintf("append %d to %v", op.Message.ID.Seq, op.Sessions))
+		case store.Discard:
+			out = append(out, fmt.Sprintf("discard %d of %d", op.Message.ID.Seq, op.Session))
+		case store.DelInflight:
+			out = append(out, fmt.Sprintf("strike %d #%d of %d", op.Message.ID.Seq, op.ID, op.Session))
+		}
+	}
+	return strings.Join(out, ", ")
 }

@@ -29,20 +29,6 @@ func (st *stage) dispatch(d *cast.Dispatch) {
 	st.x.Blame(nil)
 }
 
-// late takes messages that were on their way by a subscription of the session
-// that this one has replaced, or that has ended: the next session did not ask for
-// them [v3.1.1 MQTT-3.1.2-6, v5 MQTT-3.1.2-4], another member of a shared group
-// did.
-func (st *stage) late(d *cast.Dispatch) {
-	for _, m := range d.Messages {
-		it := item{msg: m, qos: min(m.QoS, d.Sub.QoS), share: d.Share}
-		if it.qos > packet.QoS0 && !st.wanted(m.Topic) {
-			st.lazily(store.Op{Kind: store.Discard, Message: m}) // it may stand behind the new record
-		}
-		st.pass(it, false)
-	}
-}
-
 // straight hands on what of a run of messages has nothing in its way, from the
 // front: QoS 0 that needs no look at window, queue or limits for each message. It
 // returns the rest, which offer decides about one by one.

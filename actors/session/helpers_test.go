@@ -75,12 +75,13 @@ func newDesk(t *testing.T, w *stagetest.World) *desk {
 	d.env = cast.NewEnv("emqttd@127.0.0.1", zerolog.Nop(), new(metrics.Metrics), &d.limits)
 	table, index := router.NewTable(128), retainer.NewIndex(128)
 	d.env.Store = cell.New(store.Kind(d.engine, nil, zerolog.Nop()), "store", w.Group, nil)
-	d.env.Router = []*cell.Cell{cell.New(router.Kind(table, d.env), "router/0", w.Group, nil)}
+	commits := store.NewLog(0, d.env.Store, index)
+	d.env.Router = []*cell.Cell{cell.New(router.Kind(table, d.env, commits), "router/0", w.Group, nil)}
 	d.env.Retainer = retainer.New(index, d.env, w.Group)
 	d.sm = w.Probe("sm")
 	d.env.SM = []*cell.Cell{d.sm.Cell}
 	w.Start(d.env.Store, d.env.Router[0], d.env.Retainer)
-	d.pub = &session.Publisher{Env: d.env, Table: table, Retained: index, Log: store.NewLog(0, d.env.Store, index)}
+	d.pub = &session.Publisher{Env: d.env, Table: table, Retained: index, Log: commits}
 	return d
 }
 

@@ -68,7 +68,7 @@ func (st *stage) attach(msg *cast.Attach) {
 		st.reply(present)
 		return
 	}
-	s.starting = s.token
+	s.starting, s.passTag = s.token, s.token
 	st.follow(s.token, committing{kind: thenStarted, id: boolID(present)})
 }
 
@@ -152,11 +152,11 @@ func (st *stage) reset() []store.Op {
 			continue // offline has passed it on, in this decision
 		}
 		st.inflight.Delete(st.x, id)
-		st.pass(f.item, true)
+		st.pass(f.item, passing{sent: true, hold: st.s.kept})
 	}
 	for range st.queue.Len(st.x) {
 		it, _ := st.dequeue()
-		st.pass(it, false)
+		st.pass(it, passing{hold: st.s.kept})
 	}
 	for id := range st.await.All {
 		st.await.Remove(st.x, id)
@@ -169,26 +169,12 @@ func (st *stage) reset() []store.Op {
 		st.drop(metrics.DropSessionEnded, n)
 		st.setDead(nil)
 	}
-	for t := range st.asked.All {
-		st.asked.Delete(st.x, t)
-	}
+	st.forgetAsked()
 	if !st.s.kept {
 		return nil
 	}
 	st.s.kept = false
 	return []store.Op{{Kind: store.EndSession, Session: st.number}}
-}
-
-// pass gives a message of a shared group to another member, and counts what
-// nobody gets. A QoS 2 message that was sent stays [v5 MQTT-4.8.2-4 -5].
-func (st *stage) pass(it item, sent bool) {
-	if it.share != nil && !(sent && it.qos == packet.QoS2) {
-		st.traceItem(trace.Routed, "to another member of its group", &it, 0)
-		st.x.Cast(st.env.Pick(st.env.Router, it.share.Filter), &cast.Redispatch{Share: it.share, Message: it.msg, From: st.cell})
-		return
-	}
-	st.traceItem(trace.Dropped, metrics.DropSessionEnded.String(), &it, 0)
-	st.drop(metrics.DropSessionEnded, 1)
 }
 
 // ready begins deliveries: first what is in flight, in its order and with DUP
@@ -275,21 +261,7 @@ func (st *stage) offline() {
 	for range st.answers.Len(st.x) {
 		st.answers.Pop(st.x)
 	}
-	n := st.queue.Len(st.x)
-	for range n {
-		it, _ := st.dequeue()
-		if it.share != nil && st.pub.Table.Others(it.share, st.cell) {
-			st.pass(it, false)
-			continue
-		}
-		st.push(it)
-	}
-	for id, f := range st.inflight.All {
-		if f.share != nil && f.qos == packet.QoS1 && st.pub.Table.Others(f.share, st.cell) {
-			st.done(id, f)
-			st.pass(f.item, true)
-		}
-	}
+	st.passOffline()
 }
 
 // expired reports whether the session's time after the disconnect is over.
@@ -342,7 +314,11 @@ func (st *stage) destroy(msg *cast.Destroy) {
 	}
 	s.will = nil
 	st.x.Clear(st.willTimer.Timer())
-	st.submit(st.reset(), dead, st.cell, false)
+	ops := st.reset()
+	if st.submit(ops, dead, st.cell, len(s.passing) > 0) {
+		s.passTag = s.token
+		st.follow(s.token, committing{kind: thenPassed})
+	}
 	st.x.Count(&st.env.Metrics.Sessions, -1)
 	st.end()
 }

@@ -3,6 +3,8 @@
 package session
 
 import (
+	"slices"
+
 	"emqttd/protocol/packet"
 	"emqttd/supervisor/cell"
 	"emqttd/supervisor/mailbox"
@@ -64,6 +66,22 @@ func (st *stage) change(msg *change) {
 		p.codes = append(p.codes, code)
 	}
 	st.carryOut(&e, p)
+}
+
+// forgetAsked drops what is under way of SUBSCRIBE and UNSUBSCRIBE with the session;
+// an operator is told.
+func (st *stage) forgetAsked() {
+	var all []uint64
+	for token := range st.asked.All {
+		all = append(all, token)
+	}
+	slices.Sort(all) // the order of a map decides nothing
+	for _, token := range all {
+		if p, still := st.asked.Get(st.x, token); still && p.tell != nil {
+			st.x.Submit(teller(p.tell), &changed{})
+		}
+		st.asked.Delete(st.x, token)
+	}
 }
 
 // told ends a change: the operator is told, and what is retained is looked up for

@@ -88,6 +88,8 @@ type state struct {
 	present    bool               // the session existed before the connection
 	kept       bool               // the store has a record of it
 	over       bool               // Expired was sent
+	passing    []item             // QoS 2, of shared groups: see hold; immutable
+	passTag    uint64             // of the commit by which the store has them no more
 	destroyed  bool
 	destroying int           // routes that are still to go
 	dead       []*store.Dead // dead letters, oldest first; immutable, a change makes a new slice
@@ -138,6 +140,7 @@ const (
 	thenRouted                     // one more part of a SUBSCRIBE is done; the token is in id's stead
 	thenStarted                    // SessionStarted
 	thenDetached                   // Detached
+	thenPassed                     // nothing more: see hold
 )
 
 // New makes the session of a client id, whose actor is not started yet. The
@@ -322,6 +325,7 @@ func (st *stage) committedTag(msg *store.Committed) {
 		return
 	}
 	st.s.committed = max(st.s.committed, msg.Tag)
+	st.passHeld()
 	switch then.kind {
 	case thenAnswer:
 		st.flushAnswers()

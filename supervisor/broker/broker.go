@@ -210,7 +210,7 @@ func (b *Broker) services() {
 		Room: b.room, Dead: session.NewGraveyard()}
 	env.Retainer = retainer.New(index, env, g)
 	b.kinds.retainer = env.Retainer.Kind()
-	b.kinds.router = router.Kind(table, env)
+	b.kinds.router = router.Kind(table, env, b.pub.Log)
 	env.Router = []*cell.Cell{cell.New(b.kinds.router, "router/0", g, nil)}
 	set := settingsOf(b.cfg)
 	if b.manual {
