@@ -298,11 +298,11 @@ type Subscriber struct {
 
 // Subscription is a subscription as the session and the routing table have it.
 // It is immutable: a changed subscription is a new one. A broker may hold
-// millions, so what can be derived is not kept.
+// millions: what can be derived is not kept, and it fits into one line of a cache.
 type Subscription struct {
 	*Subscriber
-	Filter string // as the client wrote it
-	SubIDs []uint32
+	Filter string    // as the client wrote it
+	IDs    *[]uint32 // subscription identifiers; nil: none; all filters of a SUBSCRIBE have the same
 	// Lookup: the retained messages up to position Start are looked up, later
 	// ones arrive live. The routing table sets Start once, right after the
 	// subscription is in it; 0: not yet.
@@ -316,6 +316,16 @@ type Subscription struct {
 	// Life is which of the sessions that the cell has been it is of: what is on its
 	// way by the route of an earlier one is not for the next.
 	Life uint32
+}
+
+// SubIDs are the subscription identifiers [v5 3.8.2.1.2]: one, or several of a
+// subscription that stands for all those of a session that match a message. They
+// are shared and not changed.
+func (s *Subscription) SubIDs() []uint32 {
+	if s.IDs == nil {
+		return nil
+	}
+	return *s.IDs
 }
 
 // Share takes the filter apart: what is matched, and the name of the shared group,

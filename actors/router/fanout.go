@@ -30,6 +30,7 @@ type Fanout struct {
 	not      *cell.Cell
 	fresh    bool
 	version  uint64
+	found    []*entry // while it matches
 	subs     []*cast.Subscription
 	refs     []*cast.ShareRef // as long as subs when there is one
 	deal     []*group         // groups that get the messages one by one, see dealOut
@@ -62,14 +63,11 @@ func (t *Table) Match(name string, o Options) *Fanout {
 	return f
 }
 
-var entries = sync.Pool{New: func() any { s := make([]*entry, 0, 16); return &s }}
-
 func (f *Fanout) match() {
 	f.subs, f.refs, f.deal, f.Durable = f.subs[:0], f.refs[:0], f.deal[:0], false
 	f.version = f.table.version.Load()
-	buf := entries.Get().(*[]*entry)
-	var found []*entry
-	found, f.Complete = f.table.trie.Match((*buf)[:0], []byte(f.topic), f.steps)
+	found, complete := f.table.trie.Match(f.found[:0], f.topic, f.steps)
+	f.found, f.Complete = found, complete
 	for _, e := range found {
 		e.each(f.add)
 	}
@@ -82,8 +80,6 @@ func (f *Fanout) match() {
 		}
 	}
 	clear(found)
-	*buf = found
-	entries.Put(buf)
 }
 
 func (f *Fanout) add(s *cast.Subscription) {
@@ -197,14 +193,16 @@ func merged(subs []*cast.Subscription) *cast.Subscription {
 	first := subs[0]
 	m := &cast.Subscription{Subscriber: first.Subscriber, Filter: first.Filter, Durable: first.Durable, Lookup: true, Life: first.Life}
 	start := uint64(math.MaxUint64)
+	var ids []uint32
 	for _, s := range subs {
 		m.QoS = max(m.QoS, s.QoS)
 		m.AsPub = m.AsPub || s.AsPub
 		m.Lookup = m.Lookup && s.Lookup // live unless every one looks it up
 		start = min(start, s.Start.Load())
-		m.SubIDs = append(m.SubIDs, s.SubIDs...)
+		ids = append(ids, s.SubIDs()...)
 	}
 	m.Start.Store(start)
+	m.IDs = &ids
 	return m
 }
 
@@ -266,7 +264,7 @@ func (f *Fanout) Done() {
 	clear(f.refs)
 	clear(f.deal)
 	clear(f.lots)
-	*f = Fanout{subs: f.subs[:0], refs: f.refs[:0], deal: f.deal[:0], lots: f.lots[:0], lotOf: f.lotOf, last: len(f.msgs)}
+	*f = Fanout{found: f.found[:0], subs: f.subs[:0], refs: f.refs[:0], deal: f.deal[:0], lots: f.lots[:0], lotOf: f.lotOf, last: len(f.msgs)}
 	fanouts.Put(f)
 }
 

@@ -43,7 +43,8 @@ func (n *naive) want(name, from string) map[*cell.Cell]*cast.Subscription {
 		m.AsPub = m.AsPub || s.AsPub
 		m.Lookup = m.Lookup && s.Lookup
 		m.Start.Store(min(m.Start.Load(), s.Start.Load()))
-		m.SubIDs = append(m.SubIDs, s.SubIDs...)
+		ids := slices.Concat(m.SubIDs(), s.SubIDs())
+		m.IDs = &ids
 	}
 	return out
 }
@@ -81,7 +82,7 @@ func (n *naive) edit(t *rapid.T, table *router.Table, ss *sessions) {
 		next.AsPub, next.Lookup = rapid.Bool().Draw(t, "as published"), rapid.Bool().Draw(t, "lookup")
 		next.Start.Store(rapid.Uint64Range(0, 9).Draw(t, "start"))
 		if id := rapid.Uint32Range(0, 5).Draw(t, "id"); id > 0 {
-			next.SubIDs = []uint32{id}
+			next.IDs = &[]uint32{id}
 		}
 	}
 	list := &n.plain
@@ -137,7 +138,7 @@ func (n *naive) check(t *rapid.T, table *router.Table) {
 			require.Equal(t, w.AsPub, g.sub.AsPub)
 			require.Equal(t, w.Lookup, g.sub.Lookup)
 			require.Equal(t, w.Start.Load(), g.sub.Start.Load())
-			require.ElementsMatch(t, w.SubIDs, g.sub.SubIDs)
+			require.ElementsMatch(t, w.SubIDs(), g.sub.SubIDs())
 		}
 		for key, members := range n.groups {
 			times := 0

@@ -24,7 +24,7 @@ func (st *stage) dispatch(d *cast.Dispatch) {
 			continue // the lookup finds it
 		}
 		st.x.Blame(m)
-		st.offer(item{msg: m, qos: min(m.QoS, d.Sub.QoS), retain: m.Retain && d.Sub.AsPub, subIDs: d.Sub.SubIDs, share: d.Share})
+		st.offer(item{msg: m, qos: min(m.QoS, d.Sub.QoS), retain: m.Retain && d.Sub.AsPub, subIDs: d.Sub.SubIDs(), share: d.Share})
 	}
 	st.x.Blame(nil)
 }
@@ -43,7 +43,7 @@ func (st *stage) straight(d *cast.Dispatch) []*message.Message {
 		}
 		out.Deliveries = append(out.Deliveries, cast.Delivery{})
 		x := &out.Deliveries[len(out.Deliveries)-1]
-		x.Message, x.SubIDs = m, d.Sub.SubIDs
+		x.Message, x.SubIDs = m, d.Sub.SubIDs()
 	}
 	return nil
 }
@@ -57,6 +57,7 @@ func (st *stage) lookedUp(m *message.Message, start uint64) bool {
 		return m.ID.Seq <= start
 	}
 	st.early.Put(st.x, m.ID.Seq, st.s.token)
+	st.s.owing = true // it is to be forgotten one day
 	return false
 }
 

@@ -33,6 +33,7 @@ func (l *lookup) past(n int) *lookup {
 func (st *stage) owe(l *lookup) {
 	if l != nil {
 		st.lookups.Push(st.x, l)
+		st.s.owing = true
 	}
 }
 
@@ -41,6 +42,9 @@ func (st *stage) owe(l *lookup) {
 // them, and none of them waits in the session's bounded queue but the next.
 func (st *stage) lookup() {
 	s := st.s
+	if !s.owing { // as with nearly every message
+		return
+	}
 	st.walk()
 	if s.looking || s.congested || len(s.batch) > 0 || st.queue.Len(st.x) > 0 {
 		return
@@ -80,6 +84,7 @@ func (st *stage) forget() {
 	for seq := range st.early.All {
 		st.early.Delete(st.x, seq)
 	}
+	st.s.owing = false
 }
 
 // matched takes a batch of retained messages.
@@ -110,7 +115,7 @@ func (st *stage) walk() {
 		if st.owed(m, l) {
 			sub := l.subs[0]
 			st.x.Blame(m)
-			st.offer(item{msg: m, qos: min(m.QoS, sub.QoS), retain: true, subIDs: sub.SubIDs, found: true})
+			st.offer(item{msg: m, qos: min(m.QoS, sub.QoS), retain: true, subIDs: sub.SubIDs(), found: true})
 		}
 	}
 	st.x.Blame(nil)

@@ -107,7 +107,7 @@ func willOf(m *message.Message) *packet.Will {
 func (s *Session) restoreFilter(f store.Filter) *cast.Subscription {
 	sub := &cast.Subscription{Subscriber: &s.self, Filter: f.Text, QoS: f.QoS, NoLocal: f.NoLocal, AsPub: f.AsPub, Durable: true}
 	if f.SubID != 0 {
-		sub.SubIDs = []uint32{f.SubID}
+		sub.IDs = &[]uint32{f.SubID}
 	}
 	s.subs.Load(f.Text, sub)
 	s.pub.Table.Accept(&cast.Route{Changes: []cast.Change{{New: sub}}})
@@ -162,7 +162,7 @@ func itemOf(subs []*cast.Subscription, m *message.Message) (item, bool) {
 		found = true
 		it.qos = max(it.qos, min(m.QoS, sub.QoS))
 		it.retain = it.retain || m.Retain && sub.AsPub
-		it.subIDs = append(it.subIDs, sub.SubIDs...)
+		it.subIDs = append(it.subIDs, sub.SubIDs()...)
 		own = own || group == ""
 		if group != "" {
 			it.share = &cast.ShareRef{Group: group, Filter: match}

@@ -79,6 +79,7 @@ type state struct {
 	committed  uint64             // highest tag that is durable
 	starting   uint64             // tag of the commit that the CONNACK waits for
 	congested  bool               // Drained will come
+	owing      bool               // there may be something for lookup to do
 	looking    bool               // a Match is under way
 	lookToken  uint64             // of it
 	walking    *lookup            // the filters whose retained messages are asked for

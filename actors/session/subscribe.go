@@ -31,6 +31,7 @@ type edit struct {
 	routes []cast.Change
 	owed   []*cast.Subscription // new ones whose retained messages are looked up
 	ops    []store.Op           // of a durable session
+	ids    *[]uint32            // the subscription identifier of a SUBSCRIBE; nil: none
 }
 
 // subscribe adds subscriptions: {subscribe, TopicTable, AckFun}.
@@ -59,9 +60,10 @@ func (st *stage) subscribeOne(e *edit, want packet.Subscription, props *packet.P
 	}
 	sub := &cast.Subscription{Subscriber: &st.self, Filter: want.Filter, QoS: min(want.QoS, packet.QoS(lim.MaxQoS)),
 		NoLocal: want.NoLocal, AsPub: want.RetainAsPublished, Durable: st.durable(), Life: st.s.life}
-	if props.Has(packet.PropSubscriptionID) {
-		sub.SubIDs = props.SubscriptionIDs
+	if e.ids == nil && props.Has(packet.PropSubscriptionID) {
+		e.ids = &[]uint32{props.SubscriptionIDs[0]}
 	}
+	sub.IDs = e.ids
 	if _, group := sub.Share(); group == "" && lim.Retain && (want.RetainHandling == 0 || want.RetainHandling == 1 && !had) {
 		// Retained messages up to the position at which the route becomes
 		// effective are looked up; it is known then.
@@ -72,8 +74,8 @@ func (st *stage) subscribeOne(e *edit, want packet.Subscription, props *packet.P
 	e.routes = append(e.routes, cast.Change{Old: old, New: sub})
 	if st.durable() {
 		f := &store.Filter{Text: want.Filter, QoS: sub.QoS, NoLocal: sub.NoLocal, AsPub: sub.AsPub, RetainHandling: want.RetainHandling}
-		if len(sub.SubIDs) > 0 {
-			f.SubID = sub.SubIDs[0]
+		if e.ids != nil {
+			f.SubID = (*e.ids)[0]
 		}
 		e.ops = append(e.ops, store.Op{Kind: store.PutFilter, Session: st.number, Filter: f})
 	}

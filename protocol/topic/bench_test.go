@@ -91,9 +91,9 @@ func BenchmarkTrieMatch(b *testing.B) {
 				if few {
 					kind, count = "hot", 1000
 				}
-				names := make([][]byte, count)
+				names := make([]string, count)
 				for i := range names {
-					names[i] = []byte(filters[i*7919%n])
+					names[i] = filters[i*7919%n]
 				}
 				b.Run(fmt.Sprintf("%s/%d/%s", shape.name, n, kind), func(b *testing.B) {
 					dst := make([]*int, 0, 16)
@@ -122,7 +122,7 @@ func BenchmarkTrieMatchWorst(b *testing.B) {
 		}
 		trie.Upsert(strings.Join(f, "/"), func(*int) *int { return value })
 	}
-	name, dst := []byte(strings.Repeat("/x", levels)[1:]), make([]*int, 0, 1<<levels)
+	name, dst := strings.Repeat("/x", levels)[1:], make([]*int, 0, 1<<levels)
 	b.ReportAllocs()
 	for b.Loop() {
 		trie.Match(dst, name, 0)

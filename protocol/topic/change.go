@@ -2,8 +2,6 @@
 
 package topic
 
-import "strings"
-
 // upsert replaces the value of filter by f of it; nil means none, before and
 // after. f runs under the writer's lock, before anything has been changed, so
 // it may panic. filter is not retained.
@@ -34,31 +32,28 @@ func (t *tree[V]) upsert(filter string, f func(old *V) *V) {
 
 // grow stores v below s.at, where so far nothing has the levels of s.rest. What
 // is added is whole before the last line of it makes it visible.
-//
-// Keys are copied, never cut from a longer one: a cut would keep the whole of a
-// long filter alive for the sake of one level.
 func (t *tree[V]) grow(s spot[V], multi bool, v *V) {
 	if s.fork == nil {
-		leaf := &node[V]{key: strings.Clone(s.rest)}
+		leaf := newNode[V](s.rest)
 		leaf.value(multi).Store(v)
 		t.attach(s.at, leaf)
 		return
 	}
-	upper := &node[V]{key: strings.Clone(s.fork.key[:s.common])}
-	t.attach(upper, s.fork.withKey(strings.Clone(s.fork.key[s.common+1:])))
+	upper := newNode[V](s.fork.key[:s.common])
+	t.attach(upper, s.fork.withKey(s.fork.key[s.common+1:]))
 	if s.common == len(s.rest) {
 		upper.value(multi).Store(v)
 	} else {
-		leaf := &node[V]{key: strings.Clone(s.rest[s.common+1:])}
+		leaf := newNode[V](s.rest[s.common+1:])
 		leaf.value(multi).Store(v)
 		t.attach(upper, leaf)
 	}
 	t.replace(s.at, upper)
 }
 
-// withKey is n with another key, sharing its children.
+// withKey is n with a copy of another key, sharing its children.
 func (n *node[V]) withKey(key string) *node[V] {
-	c := &node[V]{key: key}
+	c := newNode[V](key)
 	c.own.Store(n.own.Load())
 	c.multi.Store(n.multi.Load())
 	c.plus.Store(n.plus.Load())

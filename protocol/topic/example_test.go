@@ -27,7 +27,7 @@ func ExampleTrie() {
 	subscribe("logger", "home/#")
 	subscribe("archive", "home/#")
 
-	found, ok := routes.Match(nil, []byte("home/1/temperature"), topic.DefaultSteps)
+	found, ok := routes.Match(nil, "home/1/temperature", topic.DefaultSteps)
 	for _, s := range found {
 		fmt.Println(*s)
 	}

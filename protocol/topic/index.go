@@ -106,6 +106,9 @@ func (x *Index[V]) Match(filter string, cur Cursor, limit int, dst []Entry[V]) (
 		}
 		return dst, Cursor{}, true
 	}
+	if !x.tree.reaches(filter) { // most of the others: nothing to begin at
+		return dst, Cursor{}, true
+	}
 	limit = max(limit, 1)
 	w := x.tree.walk(filter, cur.after, cur.begun)
 	for steps := stepsAtLeast + stepsPerResult*limit; steps > 0 && limit > 0; steps-- {

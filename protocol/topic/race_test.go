@@ -33,12 +33,12 @@ func TestReadersAlwaysFindWhatIsNotBeingChanged(t *testing.T) {
 			for !done.Load() {
 				i := r.IntN(fixed)
 				on, number := fmt.Sprintf("a/%d/state/on", i), fmt.Sprintf("a/x/state/%d", i)
-				out, ok := trie.Match(dst[:0], []byte(on), 0)
+				out, ok := trie.Match(dst[:0], on, 0)
 				if !ok || !holds(out, on) {
 					t.Errorf("%s is there and was not found", on)
 					return
 				}
-				out, ok = trie.Match(out[:0], []byte(number), 0)
+				out, ok = trie.Match(out[:0], number, 0)
 				if !ok || !holds(out, fmt.Sprintf("a/+/state/%d", i)) {
 					t.Errorf("a filter for %s is there and was not found", number)
 					return

@@ -27,8 +27,7 @@ func worstOf(n int, level string) (trie *Trie[string], name string) {
 
 func TestMatchStopsAtItsStepBound(t *testing.T) {
 	const levels = 10
-	trie, text := worstOf(levels, "x")
-	name := []byte(text)
+	trie, name := worstOf(levels, "x")
 	const worst = 1<<(levels+1) - 1
 
 	out, ok := trie.Match(nil, name, worst)
@@ -45,7 +44,7 @@ func TestMatchStopsAtItsStepBound(t *testing.T) {
 func TestTwelveLevelsCannotReachDefaultSteps(t *testing.T) {
 	for level, want := range map[string]bool{"x": true, strings.Repeat("x", 63): true, strings.Repeat("x", 64): false} {
 		trie, name := worstOf(12, level)
-		_, ok := trie.Match(nil, []byte(name), 0)
+		_, ok := trie.Match(nil, name, 0)
 		require.Equal(t, want, ok, "levels of %d bytes", len(level))
 	}
 }
@@ -53,10 +52,10 @@ func TestTwelveLevelsCannotReachDefaultSteps(t *testing.T) {
 // within fails unless Match needs exactly this many steps to find that many.
 func within(t *testing.T, trie *Trie[string], name string, steps, found int) {
 	t.Helper()
-	out, ok := trie.Match(nil, []byte(name), steps)
+	out, ok := trie.Match(nil, name, steps)
 	require.True(t, ok, "%d steps are enough", steps)
 	require.Len(t, out, found)
-	_, ok = trie.Match(nil, []byte(name), steps-1)
+	_, ok = trie.Match(nil, name, steps-1)
 	require.False(t, ok, "%d steps are not", steps-1)
 }
 

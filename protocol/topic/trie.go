@@ -60,7 +60,7 @@ type branch[V any] struct {
 }
 
 // Match appends the value of every filter that matches name to dst, in no
-// particular order, each once. It retains neither and allocates nothing but the
+// particular order, each once. It allocates nothing but the
 // growth of dst (and, for names that branch at more than sixteen levels, of its
 // own stack).
 //
@@ -70,9 +70,8 @@ type branch[V any] struct {
 // by itself; and another for every 64 bytes that had to be read for it, lest
 // long levels make steps dear. After maxSteps of them (zero or less:
 // DefaultSteps) Match gives up: ok is false, out has what was found so far.
-func (t *Trie[V]) Match(dst []*V, name []byte, maxSteps int) (out []*V, ok bool) {
-	s := view(name)
-	if s == "" {
+func (t *Trie[V]) Match(dst []*V, name string, maxSteps int) (out []*V, ok bool) {
+	if name == "" {
 		return dst, true
 	}
 	if maxSteps <= 0 {
@@ -83,27 +82,27 @@ func (t *Trie[V]) Match(dst []*V, name []byte, maxSteps int) (out []*V, ok bool)
 	b := branch[V]{n: &t.tree.root}
 	// [v3.1.1 MQTT-4.7.2-1, v5 MQTT-4.7.2-1] no wildcard in the first level for
 	// a name that begins with $; below the first level there is no such rule.
-	wild := s[0] != '$'
+	wild := name[0] != '$'
 	for steps := maxSteps - 1; steps >= 0; steps-- {
 		if v := b.n.multi.Load(); v != nil && wild {
 			dst = append(dst, v)
 		}
-		if b.pos > len(s) {
+		if b.pos > len(name) {
 			if v := b.n.own.Load(); v != nil {
 				dst = append(dst, v)
 			}
 		} else {
-			level := firstLevel(s[b.pos:])
+			level := firstLevel(name[b.pos:])
 			steps -= len(level) / bytesPerStep
 			if c := b.n.plus.Load(); c != nil && wild {
-				next, cost := follow(c.key, s, b.pos)
+				next, cost := follow(c.key, name, b.pos)
 				steps -= cost
 				if next > 0 {
 					pending = append(pending, branch[V]{c, next})
 				}
 			}
 			if c := t.tree.literal(b.n, level); c != nil {
-				next, cost := follow(c.key, s, b.pos)
+				next, cost := follow(c.key, name, b.pos)
 				steps -= cost
 				if next > 0 {
 					b, wild = branch[V]{c, next}, true

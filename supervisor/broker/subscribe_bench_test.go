@@ -4,6 +4,7 @@ package broker_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"testing"
 
@@ -62,4 +63,46 @@ func heapInUse() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
+}
+
+// BenchmarkRoute passes messages, each of a topic of its own, to the one of ten
+// sessions whose filter matches: what a message costs must not grow with the
+// filters, but for the caches that they do not fit into.
+func BenchmarkRoute(b *testing.B) {
+	for _, n := range []int{1_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprintf("filters=%d", n), func(b *testing.B) {
+			const sessions, run = 10, 100
+			p := newBench(b)
+			var all []*farEnd
+			for range sessions {
+				all = append(all, p.client(true))
+			}
+			for i, read := range p.subscribes(n, 100) {
+				p.give(all[i%sessions], read)
+			}
+			from := p.client(true)
+			rng := rand.New(rand.NewPCG(1, 1))
+			reads := make([][]byte, 100)
+			for i := range reads {
+				for range run {
+					topic := fmt.Sprintf("bench-0a1b2c3d/r/%08d/x", rng.IntN(n))
+					reads[i] = append(reads[i], p.publishes(packet.QoS0, topic, 1, 64)...)
+				}
+			}
+			delivered := func() (bytes int) {
+				for _, w := range all {
+					bytes += w.bytes
+				}
+				return bytes
+			}
+			before, i := delivered(), 0
+			b.ReportAllocs()
+			for b.Loop() {
+				p.give(from, reads[i%len(reads)])
+				i++
+			}
+			require.Equal(b, b.N*len(reads[0]), delivered()-before, "bytes delivered")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*run), "ns/msg")
+		})
+	}
 }
