@@ -77,3 +77,11 @@ export function age(at: string | number | undefined | null): string {
 
 /** plural writes "1 client", "2 clients". */
 export const plural = (n: number, one: string, many = one + 's'): string => `${count(n)} ${n === 1 ? one : many}`
+
+/**
+ * visible writes characters that nobody sees, or that turn the order of others
+ * round, as what they are: a client chooses its own name, and is not to look
+ * like another one. (Joiners stay: scripts and emoji are written with them.)
+ */
+export const visible = (text: string): string =>
+  text.replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, (c) => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0'))

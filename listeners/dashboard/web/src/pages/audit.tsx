@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import { time } from '../format'
+import { time, visible } from '../format'
 import { Badge, Code, Panel } from '../ui/basics'
 import { type Column, Table } from '../ui/table'
 import type { AuditEntry } from '../types'
@@ -26,7 +26,7 @@ const columns: Column<AuditEntry>[] = [
 function Facts({ facts, path }: { facts?: Record<string, unknown>; path: string }) {
   const all = Object.entries(facts ?? {})
   if (all.length === 0) return <Code>{path}</Code>
-  return <>{all.map(([k, v]) => `${k} ${typeof v === 'string' ? v : JSON.stringify(v)}`).join(', ')}</>
+  return <>{all.map(([k, v]) => `${k} ${typeof v === 'string' ? visible(v) : JSON.stringify(v)}`).join(', ')}</>
 }
 
 const Audit = () => (

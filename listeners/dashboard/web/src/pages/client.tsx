@@ -7,7 +7,7 @@ import { ago, bytes, count, time } from '../format'
 import { go, link } from '../router'
 import { admin } from '../session'
 import type { Actor, ClientDetail, Flight } from '../types'
-import { Badge, Button, Code, Empty, Facts, Failure, Loading, Panel } from '../ui/basics'
+import { Badge, Button, Code, Empty, Facts, Failure, Loading, Named, Panel } from '../ui/basics'
 import { Rows } from '../ui/table'
 import { ActorName, ActorState } from './actor'
 import { BanDialog } from './bans'
@@ -50,7 +50,7 @@ export function ClientPage({ id }: { id: string }) {
       >
         <Facts
           rows={[
-            ['User name', c.username || 'none'],
+            ['User name', c.username ? <Named name={c.username} /> : 'none'],
             ['Address', <Code>{c.peer ?? '–'}</Code>],
             ['Listener', `${c.listener}, loop ${c.loop}`],
             ['MQTT', c.protocol],
@@ -150,7 +150,7 @@ function Waiting({ c }: { c: ClientDetail }) {
               ? `has ${count(c.parser_buffered_bytes)} bytes (${c.parser_stage}), wants ${count(c.parser_wants_bytes)}`
               : 'at the start of a packet',
           ],
-          ['Session kept', s?.durable ? 'on disk' : 'in memory'],
+          ['Session kept', s?.durable ? 'in the store' : 'in memory'],
           ['Will', s?.will ? <Code>{s.will.topic}</Code> : 'none'],
         ]}
       />

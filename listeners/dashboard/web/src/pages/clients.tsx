@@ -6,7 +6,7 @@ import { age, bytes, count, duration, time } from '../format'
 import { link } from '../router'
 import { admin } from '../session'
 import type { Client } from '../types'
-import { Badge, Button, Code, Panel } from '../ui/basics'
+import { Badge, Button, Code, Named, Panel } from '../ui/basics'
 import { ask } from '../ui/dialog'
 import { type Column, Table } from '../ui/table'
 import { toast } from '../ui/toast'
@@ -25,7 +25,7 @@ const columns: Column<Client>[] = [
       </a>
     ),
   },
-  { key: 'user', title: 'User name', sort: 'username', cell: (c) => c.username || <span class="dim">none</span> },
+  { key: 'user', title: 'User name', sort: 'username', cell: (c) => (c.username ? <Named name={c.username} /> : <span class="dim">none</span>) },
   { key: 'peer', title: 'Address', cell: (c) => <Code>{c.peer ?? '–'}</Code> },
   { key: 'listener', title: 'Listener', cell: (c) => c.listener },
   {
@@ -43,7 +43,7 @@ const columns: Column<Client>[] = [
   { key: 'queued', title: 'Queued', align: 'right', cell: (c) => count(c.queued) },
   {
     key: 'since',
-    title: 'Connected for',
+    title: 'Connected',
     sort: 'connected_at',
     cell: (c) => <span title={time(c.connected_at)}>{age(c.connected_at)}</span>,
   },

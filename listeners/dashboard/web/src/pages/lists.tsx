@@ -37,7 +37,7 @@ const sessionColumns: Column<Session>[] = [
     cell: (s) =>
       s.connected ? <Badge tone="ok">connected</Badge> : <span title={time(s.disconnected_at)}>gone for {age(s.disconnected_at)}</span>,
   },
-  { key: 'kept', title: 'Kept', cell: (s) => (s.durable ? 'on disk' : 'in memory') },
+  { key: 'kept', title: 'Kept', cell: (s) => (s.durable ? 'in the store' : 'in memory') },
   { key: 'ends', title: 'Ends', cell: (s) => expiry(s.expiry_seconds) },
   { key: 'subs', title: 'Subscriptions', align: 'right', cell: (s) => count(s.subscriptions) },
   { key: 'inflight', title: 'In flight', align: 'right', cell: (s) => `${count(s.inflight)} / ${count(s.max_inflight)}` },

@@ -4,7 +4,7 @@
 // packet, and why something was delivered, queued, dropped or denied.
 import { useEffect, useState } from 'preact/hooks'
 import { del, post, sentence, useResource } from '../api'
-import { age, bytes, count, moment, plural, time } from '../format'
+import { age, bytes, count, moment, plural, time, visible } from '../format'
 import { link, setQuery, useRoute } from '../router'
 import { admin } from '../session'
 import type { Trace, TraceEvent } from '../types'
@@ -231,7 +231,7 @@ function What({ e }: { e: TraceEvent }) {
       {e.step === 'routed' && `to ${plural(e.count ?? 0, 'subscription')} `}
       {e.client_id && (
         <span class="dim">
-          {e.from && e.from !== e.client_id ? `${e.from} → ${e.client_id}` : e.client_id}
+          {visible(e.from && e.from !== e.client_id ? `${e.from} → ${e.client_id}` : e.client_id)}
         </span>
       )}
     </>

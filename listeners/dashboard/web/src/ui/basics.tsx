@@ -4,6 +4,7 @@
 import type { ComponentChildren } from 'preact'
 import { useId } from 'preact/hooks'
 import { sentence } from '../api'
+import { visible } from '../format'
 import { Icon, type IconName } from './icon'
 
 export type Tone = 'plain' | 'ok' | 'warn' | 'bad' | 'info'
@@ -225,6 +226,14 @@ export function Segments<T extends string>(props: {
 }
 
 /** Code is text as it stands: identifiers, topics, bytes. */
-export const Code = ({ children, title }: { children: ComponentChildren; title?: string }) => (
-  <code title={title ?? (typeof children === 'string' ? children : undefined)}>{children}</code>
+export function Code({ children, title }: { children: ComponentChildren; title?: string }) {
+  const shown = typeof children === 'string' ? visible(children) : children
+  return <code title={title ?? (typeof shown === 'string' ? shown : undefined)}>{shown}</code>
+}
+
+/** Named is a name that somebody chose, cut in a table where it is long. */
+export const Named = ({ name }: { name: string }) => (
+  <span class="named" title={visible(name)}>
+    {visible(name)}
+  </span>
 )

@@ -78,7 +78,7 @@ export function Table<T>(props: TableProps<T>) {
       {error !== undefined && <Failure error={error} retry={reload} />}
       {!shown && error === undefined && <Loading />}
       {shown && shown.items.length === 0 && (
-        <Empty>{q ? `Nothing here matches “${q}”.` : page > 1 ? 'This page is past the end.' : props.empty}</Empty>
+        <Empty>{q ? `Nothing here matches “${q.length > 60 ? q.slice(0, 60) + '…' : q}”.` : page > 1 ? 'This page is past the end.' : props.empty}</Empty>
       )}
       {shown && shown.items.length > 0 && (
         <Rows {...props} rows={shown.items} order={order} onOrder={(sort) => setQuery({ sort, page: '' })} />
@@ -106,7 +106,7 @@ interface RowsProps<T> {
 export function Rows<T>({ label, columns, rowKey, rows, actions, order = '', onOrder, compact }: RowsProps<T>) {
   return (
     <div class="scroll">
-      <table role="table" class={compact ? 'compact' : 'cards'} aria-label={label}>
+      <table role="table" class={(compact ? 'compact' : 'cards') + (columns.length <= 5 ? ' few' : columns.length > 8 ? ' many' : '')} aria-label={label}>
         <thead role="rowgroup">
           <tr role="row">
             {columns.map((c) => (

@@ -3,6 +3,7 @@
 // Short sentences about what was just done, read out to screen readers. At most
 // four stand at once; each goes by itself, errors stay until they are put away.
 import { sentence } from '../api'
+import { visible } from '../format'
 import { store, useStore } from '../store'
 import { Button, type Tone } from './basics'
 
@@ -20,7 +21,7 @@ let last = 0
 
 export function toast(text: string, tone: Tone = 'ok') {
   const id = ++last
-  toasts.set([...toasts.get(), { id, tone, text }].slice(-most))
+  toasts.set([...toasts.get(), { id, tone, text: visible(text) }].slice(-most))
   if (tone !== 'bad') setTimeout(() => dismiss(id), stay)
 }
 

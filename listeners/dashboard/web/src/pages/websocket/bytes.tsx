@@ -3,6 +3,7 @@
 // A packet as offset, hex and ASCII beside its fields. Pointing at either, or
 // walking through the fields with the keyboard, marks the other.
 import { useEffect, useMemo, useState } from 'preact/hooks'
+import { visible } from '../../format'
 import { hex } from '../../bytes'
 import type { Field } from './types'
 
@@ -123,7 +124,7 @@ function Fields({ data, fields, marked, mark }: FieldsProps) {
           </span>
           <span class="name">{f.name}</span>
           <span class="value">
-            <code>{f.value ?? shown(data.subarray(f.offset, f.offset + f.length), f)}</code>
+            <code>{visible(f.value ?? shown(data.subarray(f.offset, f.offset + f.length), f))}</code>
             {f.note && <small>{f.note}</small>}
           </span>
           {f.bits && <Bits field={f} />}

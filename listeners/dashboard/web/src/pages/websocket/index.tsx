@@ -5,6 +5,7 @@
 // reload; this page asks for them and shows what happens.
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import { useResource } from '../../api'
+import { visible } from '../../format'
 import { setQuery, useRoute } from '../../router'
 import { admin } from '../../session'
 import { useStore } from '../../store'
@@ -46,7 +47,7 @@ function WebSocketPage() {
         {all.map((c) => (
           <button key={c.id} type="button" aria-current={c === current ? 'page' : undefined} onClick={() => pick(c.id)}>
             <i class={'dot ' + c.phase} aria-hidden="true" />
-            {c.id}: <span class="of">{c.client_id ?? new URL(c.url).host}</span>
+            {c.id}: <span class="of">{visible(c.client_id ?? new URL(c.url).host)}</span>
             <span class="unseen">, {c.phase}</span>
           </button>
         ))}
@@ -80,7 +81,7 @@ function ConnectionView({ c, pick }: { c: Connection; pick: (id: string) => void
         <h2>
           {watched && (
             <>
-              <code>{c.client_id}</code> on{' '}
+              <code>{visible(c.client_id ?? '')}</code> on{' '}
             </>
           )}
           <code>{c.url}</code> <Badge tone={tones[c.phase]}>{c.phase}</Badge>

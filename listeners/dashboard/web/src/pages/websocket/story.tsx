@@ -6,7 +6,7 @@ import type { ComponentChildren } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
 import { fromBase64, hex } from '../../bytes'
 import { Badge, Button, Segments, type Tone } from '../../ui/basics'
-import { plural } from '../../format'
+import { plural, visible } from '../../format'
 import { Icon } from '../../ui/icon'
 import { Bytes } from './bytes'
 import { type DataStep, type FrameSeen, type HopSeen, masked, type Step, waits } from './steps'
@@ -169,7 +169,7 @@ function data(s: DataStep, open: boolean): Shown {
   const lastFrame = s.frames[s.frames.length - 1]
   return {
     way: s.out ? 'out' : 'in',
-    title: unfinished ? 'A packet that is not complete yet' : s.packets.map((p) => p.packet.title).join(' · '),
+    title: unfinished ? 'A packet that is not complete yet' : visible(s.packets.map((p) => p.packet.title).join(' · ')),
     note: `${plural(total, 'byte', 'bytes')} in ${s.frames[0]?.frame.bare ? plural(s.frames.length, s.out ? 'read' : 'write', s.out ? 'reads' : 'writes') : plural(s.frames.length, 'frame', 'frames')}`,
     badge: bad ? ['bad', 'malformed'] : unfinished && lastFrame?.frame.more ? ['warn', waits(lastFrame.frame.more)] : undefined,
     body: open ? <DataView s={s} /> : null,
@@ -274,7 +274,7 @@ function Hops({ hops }: { hops: HopSeen[] }) {
             <code title={h.hop.actor}>{h.hop.kind}</code>
             {h.hop.module && <small>{h.hop.module}</small>}
             <span class="message">{h.hop.message}</span>
-            <span class="detail">{h.hop.more ? `${h.hop.bytes} byte${h.hop.bytes === 1 ? '' : 's'} → ${h.hop.more.buffered === 0 ? '{ok, Packet, Rest}' : waits(h.hop.more)}` : h.hop.detail}</span>
+            <span class="detail">{h.hop.more ? `${h.hop.bytes} byte${h.hop.bytes === 1 ? '' : 's'} → ${h.hop.more.buffered === 0 ? '{ok, Packet, Rest}' : waits(h.hop.more)}` : visible(h.hop.detail ?? '')}</span>
           </li>
         ))}
       </ol>
