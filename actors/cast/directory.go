@@ -23,6 +23,7 @@ type Client struct {
 	CleanStart  bool
 	KeepAlive   uint16 // seconds, as granted; 0: none
 	Expiry      uint32 // seconds the session outlives the connection
+	Durability  string // what its acknowledgements wait for
 	ConnectedAt int64  // nanoseconds since the Unix epoch
 	Epoch       uint64 // of two connections with one client id the higher is the client's
 	Conn        *Conn

@@ -28,6 +28,7 @@ type StartSession struct {
 	MaxPacket      uint32
 	Will           *packet.Will
 	WillDelay      uint32 // seconds
+	Durability     Durability
 }
 
 // Attach binds a connection to a session. sm -> session: {resume, ClientId,
@@ -115,6 +116,8 @@ type Release struct {
 	Message *message.Message // nil: PUBREL, or a PUBLISH that is Refused
 	Code    packet.ReasonCode
 	Refused bool // only PUBREC with Code is wanted, in its turn
+
+	Durability Durability // of Message
 }
 
 var releases = sync.Pool{New: func() any { return new(Releases) }}

@@ -100,6 +100,7 @@ type Metrics struct {
 	StoreSync    Durations // how long the disk took to make a batch of the store durable
 	StoreBatch   Sizes     // bytes of such a batch
 	StoreCommits Counter   // commits in them
+	StoreEarly   Counter   // acknowledgements that did not wait for them
 }
 
 // Sampled reports whether what happens in the turn that began at now is

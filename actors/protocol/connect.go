@@ -4,6 +4,7 @@ package protocol
 
 import (
 	"crypto/rand"
+	"slices"
 	"time"
 
 	"emqttd/actors/access"
@@ -229,6 +230,9 @@ func (st *stage) decided(v access.Verdict) {
 	}
 	st.s.user = v.User
 	st.s.subject = v.Subject(st.authRequest())
+	if l := st.gate.Levels; l != nil {
+		st.s.durability = l.Of(st.s.clientID, v.User)
+	}
 	if st.banned("", v.User) {
 		st.refuse(packet.Banned, "banned user")
 		return
@@ -257,7 +261,7 @@ func (st *stage) start() {
 	s.expiry = st.capExpiry(ask)
 	s.askedLong = s.expiry != ask
 	m := &cast.StartSession{Conn: st.conn, ClientID: s.clientID, Username: s.user, Version: p.Version, CleanStart: p.CleanStart,
-		Expiry: s.expiry, ReceiveMaximum: 65535, MaxPacket: maxPacket(p), Will: p.Will}
+		Expiry: s.expiry, ReceiveMaximum: 65535, MaxPacket: maxPacket(p), Will: p.Will, Durability: s.durability}
 	if p.Properties.Has(packet.PropReceiveMaximum) {
 		m.ReceiveMaximum = p.Properties.ReceiveMaximum
 	}
@@ -394,5 +398,35 @@ func (st *stage) connack(present bool) (ack *packet.Connack, keepAlive uint16) {
 		}
 	}
 	ack.Properties = q
+	st.tellDurability(ack)
 	return ack, keepAlive
+}
+
+// propDurability is the user property by which a client asks, in CONNECT, with
+// any value, and is told, in CONNACK, what its acknowledgements wait for.
+const propDurability = "emqttd-durability"
+
+// tellDurability adds the level to CONNACK, if the client has asked for it and
+// takes packets of that size [v5 MQTT-3.2.2-20].
+func (st *stage) tellDurability(ack *packet.Connack) {
+	p := st.s.request
+	asks := func(u packet.UserProperty) bool { return u.Key == propDurability }
+	if !p.Properties.Has(packet.PropUserProperty) || !slices.ContainsFunc(p.Properties.User, asks) {
+		return
+	}
+	q := ack.Properties
+	q.Set(packet.PropUserProperty).User = []packet.UserProperty{{Key: propDurability, Value: st.levelName()}}
+	n, err := serializer.Size(ack, packet.V5)
+	if most := maxPacket(p); err != nil || most > 0 && uint32(n) > most {
+		q.Clear(packet.PropUserProperty)
+		q.User = nil
+	}
+}
+
+// levelName is the client's level as it is shown.
+func (st *stage) levelName() string {
+	if st.gate.Levels == nil {
+		return st.s.durability.String()
+	}
+	return st.gate.Levels.Name(st.s.durability)
 }

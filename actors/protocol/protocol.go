@@ -61,6 +61,7 @@ type state struct {
 	expiry     uint32
 	askedLong  bool // a longer expiry was asked for than is granted
 	user       string
+	durability cast.Durability // of what is no PUBLISH
 	subject    acl.Subject
 	exchange   access.Exchange
 	reauth     bool
@@ -105,6 +106,7 @@ type Gate struct {
 	Bans     *access.Bans
 	Rules    acl.Authorizer
 	Pool     *group.Pool
+	Levels   *store.Levels // nil: synced
 
 	Poisonings *Poisonings
 }
@@ -143,6 +145,9 @@ type stage struct {
 	slab    message.Slab // memory for messages
 	topic   string       // of the last PUBLISH that passed checkTopic
 	topicOf *cast.Limits // that it passed
+
+	levelOf    string // topic that topicLevel is of
+	topicLevel cast.Durability
 }
 
 func (st *stage) edit() { st.s = slot.Edit(st.x, &st.state) }
@@ -505,7 +510,7 @@ func (st *stage) arrived() {
 	st.x.Cast(st.env.Sys, &cast.ClientConnected{ClientID: st.s.clientID, Username: p.Username, HasUsername: p.HasUsername,
 		Peer: st.conn.Peer, Version: p.Version, CleanStart: p.CleanStart, At: st.x.Now()})
 	c := &cast.Client{ClientID: st.s.clientID, Username: st.s.user, Peer: st.conn.Peer, Version: p.Version, CleanStart: p.CleanStart,
-		KeepAlive: st.s.keepAlive, Expiry: st.s.expiry, ConnectedAt: st.x.Now(), Epoch: st.s.epoch, Conn: st.conn, Session: st.s.session}
+		KeepAlive: st.s.keepAlive, Expiry: st.s.expiry, Durability: st.levelName(), ConnectedAt: st.x.Now(), Epoch: st.s.epoch, Conn: st.conn, Session: st.s.session}
 	if c.Username == "" {
 		c.Username = p.Username
 	}

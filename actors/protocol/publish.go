@@ -37,7 +37,7 @@ func (st *stage) publish(p *packet.Publish) {
 	st.limitRate(len(p.Topic) + len(p.Payload))
 	if p.QoS == packet.QoS2 {
 		st.flying.Add(st.x, p.ID)
-		st.handOn(cast.Release{ID: p.ID, Message: st.message(p)})
+		st.handOn(cast.Release{ID: p.ID, Message: st.message(p), Durability: st.level()})
 		return
 	}
 	st.publish1(p)
@@ -63,7 +63,7 @@ func (st *stage) publish1(p *packet.Publish) {
 		}
 		return
 	}
-	out := st.pub.Publish(st.x, m, session.Publishing{Reply: &st.conn.Protocol, Tag: s.token + 1, MayRefuse: s.version >= packet.V5})
+	out := st.pub.Publish(st.x, m, st.publishing())
 	st.fanned += out.Matched
 	if p.QoS == packet.QoS0 {
 		return
@@ -78,6 +78,29 @@ func (st *stage) publish1(p *packet.Publish) {
 		tag = s.token
 	}
 	st.ack(tag, p.ID, code)
+}
+
+// publishing is how a message of QoS 0 or 1 is published: at the level of memory
+// its PUBACK waits for nothing but those before it.
+func (st *stage) publishing() session.Publishing {
+	how := session.Publishing{MayRefuse: st.s.version >= packet.V5, Early: st.level() == cast.Memory}
+	if !how.Early {
+		how.Reply, how.Tag = &st.conn.Protocol, st.s.token+1
+	}
+	return how
+}
+
+// level is how durable the acknowledgement of the PUBLISH has to be. A publisher
+// that stays with one topic has its rules looked at once.
+func (st *stage) level() cast.Durability {
+	l := st.gate.Levels
+	if l == nil || len(l.Rules) == 0 {
+		return st.s.durability
+	}
+	if st.levelOf != st.topic {
+		st.levelOf, st.topicLevel = st.topic, l.OfTopic(st.s.clientID, st.s.user, st.topic)
+	}
+	return st.topicLevel
 }
 
 // ack queues a PUBACK: they leave in the order of their PUBLISHes

@@ -389,7 +389,7 @@ func (st *stage) release(r *cast.Release) {
 	case r.Message == nil:
 		st.pubrel(r.ID)
 	default:
-		st.publish2(r.ID, r.Message)
+		st.publish2(r.ID, r.Message, r.Durability)
 	}
 }
 
@@ -398,8 +398,8 @@ func ackOf(kind packet.Type, id packet.ID, code packet.ReasonCode) answer {
 }
 
 // publish2 dispatches a QoS 2 message once, whatever DUP says, and answers
-// PUBREC when it is durable [v3.1.1 MQTT-4.3.3-2, v5 MQTT-4.3.3-8 to -11].
-func (st *stage) publish2(id packet.ID, m *message.Message) {
+// PUBREC when it is durable, or at once where d says so [v3.1.1 MQTT-4.3.3-2, v5 MQTT-4.3.3-8 to -11].
+func (st *stage) publish2(id packet.ID, m *message.Message, d cast.Durability) {
 	lim := st.env.Limits()
 	if st.await.Has(st.x, id) {
 		st.repeat(ackOf(packet.PUBREC, id, packet.Success))
@@ -417,8 +417,8 @@ func (st *stage) publish2(id packet.ID, m *message.Message) {
 		st.answer(ackOf(packet.PUBREC, id, packet.Success))
 		return
 	}
-	tag := st.s.token + 1
-	out := st.pub.Publish(st.x, m, Publishing{More: more, Reply: st.cell, Tag: tag, MayRefuse: st.s.version >= packet.V5})
+	tag, early := st.s.token+1, st.unsynced(d)
+	out := st.pub.Publish(st.x, m, Publishing{More: more, Reply: st.cell, Tag: tag, Early: early, MayRefuse: st.s.version >= packet.V5})
 	if out.Code.Failed() {
 		st.failed2(id, out.Code)
 		return
@@ -430,7 +430,7 @@ func (st *stage) publish2(id packet.ID, m *message.Message) {
 	}
 	if out.Waits {
 		st.tag()
-		st.follow(tag, committing{kind: thenAnswer})
+		st.follow(tag, committing{kind: thenAnswer}, early)
 		a.tag = tag
 	}
 	st.answer(a)

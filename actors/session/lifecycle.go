@@ -44,7 +44,7 @@ func (st *stage) attach(msg *cast.Attach) {
 		st.x.Count(&st.self.Online, -1) // until the new connection is ready
 	}
 	s.conn, s.epoch, s.ready, s.over = a.Conn, msg.Epoch, false, false
-	s.username, s.version, s.expiry = a.Username, a.Version, a.Expiry
+	s.username, s.version, s.expiry, s.durability = a.Username, a.Version, a.Expiry, a.Durability
 	s.window = min(int(a.ReceiveMaximum), st.env.Limits().MaxInflight)
 	s.maxPacket, s.will, s.willDelay = a.MaxPacket, a.Will, a.WillDelay
 	s.congested, s.looking, s.gone, s.grace = false, false, 0, 0
@@ -64,12 +64,11 @@ func (st *stage) attach(msg *cast.Attach) {
 	if !present {
 		not = st.cell // the will of a session that ends is not the next one's to get
 	}
-	if !st.submit(ops, dead, not, true) {
+	if !st.submit(ops, dead, not, true, committing{kind: thenStarted, id: boolID(present)}) {
 		st.reply(present)
 		return
 	}
 	s.starting, s.passTag = s.token, s.token
-	st.follow(s.token, committing{kind: thenStarted, id: boolID(present)})
 }
 
 // spared reports whether a will is not published although its connection is
@@ -98,12 +97,13 @@ func (st *stage) record() (ops []store.Op) {
 
 // submit commits ops together with the publication of a will, if dead is one:
 // exactly one per death, also when the broker is killed in between. With wait it
-// is tagged, for an answer that has to follow, unless there is nothing to commit:
-// then it reports false.
-func (st *stage) submit(ops []store.Op, dead *packet.Will, not *cell.Cell, wait bool) bool {
+// is tagged, and then follows, unless there is nothing to commit: then it reports
+// false.
+func (st *stage) submit(ops []store.Op, dead *packet.Will, not *cell.Cell, wait bool, then committing) bool {
 	how := Publishing{More: ops, Not: not, Always: wait}
 	if wait {
 		how.Reply, how.Tag = st.cell, st.s.token+1
+		how.Early = st.unsynced(st.s.durability)
 	}
 	switch {
 	case dead != nil:
@@ -114,10 +114,10 @@ func (st *stage) submit(ops []store.Op, dead *packet.Will, not *cell.Cell, wait 
 	case len(ops) == 0:
 		return false
 	default:
-		st.x.Submit(st.pub.Log, &store.Commit{Ops: ops, Reply: how.Reply, Tag: how.Tag})
+		st.x.Submit(st.pub.Log, &store.Commit{Ops: ops, Reply: how.Reply, Tag: how.Tag, Early: how.Early})
 	}
 	if wait {
-		st.tag()
+		st.follow(st.tag(), then, how.Early)
 	}
 	return wait
 }
@@ -233,9 +233,7 @@ func (st *stage) detach(msg *cast.Detach) {
 		// Also of a session that ends now: what it has is still to be passed on.
 		ops = append(ops, store.Op{Kind: store.PutSession, Session: st.number, Record: st.snapshot()})
 	}
-	if st.submit(ops, dead, nil, msg.Reply != nil) {
-		st.follow(s.token, committing{kind: thenDetached, to: msg.Reply})
-	} else {
+	if !st.submit(ops, dead, nil, msg.Reply != nil, committing{kind: thenDetached, to: msg.Reply}) {
 		st.detached(msg.Reply)
 	}
 	if s.expiry == 0 {
@@ -286,7 +284,7 @@ func (st *stage) timer(t *cell.TimerFired) {
 		if st.s.kept {
 			ops = append(ops, store.Op{Kind: store.PutSession, Session: st.number, Record: st.snapshot()})
 		}
-		st.submit(ops, dead, nil, false)
+		st.submit(ops, dead, nil, false, committing{})
 	case t.Key == timerExpiry && st.expired() && !st.s.over:
 		st.finish()
 	}
@@ -315,9 +313,8 @@ func (st *stage) destroy(msg *cast.Destroy) {
 	s.will = nil
 	st.x.Clear(st.willTimer.Timer())
 	ops := st.reset()
-	if st.submit(ops, dead, st.cell, len(s.passing) > 0) {
+	if st.submit(ops, dead, st.cell, len(s.passing) > 0, committing{kind: thenPassed}) {
 		s.passTag = s.token
-		st.follow(s.token, committing{kind: thenPassed})
 	}
 	st.x.Count(&st.env.Metrics.Sessions, -1)
 	st.end()

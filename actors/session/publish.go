@@ -39,6 +39,9 @@ type Publishing struct {
 	More  []store.Op // of the publisher, in the same commit
 	Reply *cell.Cell // gets Committed with Tag, if the message must be durable
 	Tag   uint64
+	// Early: Reply is answered at once, see store.Commit; or there is none, and
+	// the publisher has its answer without.
+	Early bool
 	// Always: Reply waits for More, whatever the QoS of the message.
 	Always bool
 	// MayRefuse: the publisher can be told that its message was not taken. Else
@@ -85,8 +88,10 @@ func (p *Publisher) Publish(ctx *cell.Context, m *message.Message, how Publishin
 	if len(ops) > 0 {
 		c := &store.Commit{Ops: ops}
 		if how.Reply != nil && (m.QoS > packet.QoS0 || how.Always) {
-			c.Reply, c.Tag = how.Reply, how.Tag
+			c.Reply, c.Tag, c.Early = how.Reply, how.Tag, how.Early
 			out.Waits = true
+		} else if how.Early && m.QoS > packet.QoS0 {
+			ctx.Count(&p.Env.Metrics.StoreEarly, 1)
 		}
 		ctx.Submit(p.Log, c)
 	}

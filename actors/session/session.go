@@ -76,7 +76,9 @@ type state struct {
 	queued     int                // bytes in queue
 	token      uint64             // of commits and routes
 	submitted  uint64             // highest tag of a commit
-	committed  uint64             // highest tag that is durable
+	committed  uint64             // highest tag that is durable, or need not be
+	synced     uint64             // highest tag of a commit that waits for the disk
+	durability cast.Durability    // of the client
 	starting   uint64             // tag of the commit that the CONNACK waits for
 	congested  bool               // Drained will come
 	owing      bool               // there may be something for lookup to do
@@ -291,18 +293,30 @@ func (st *stage) tag() uint64 {
 	return st.s.token
 }
 
-// follow notes what follows when the commit with tag is durable.
-func (st *stage) follow(tag uint64, then committing) {
+// follow notes what follows when the commit with tag is durable, or, if it is
+// early, has its place.
+func (st *stage) follow(tag uint64, then committing, early bool) {
+	if early {
+		st.x.Count(&st.env.Metrics.StoreEarly, 1)
+	} else {
+		st.s.synced = max(st.s.synced, tag)
+	}
 	st.s.submitted = tag
 	st.waiting.Put(st.x, tag, then)
 }
 
 // commit submits ops and notes what follows when they are durable.
 func (st *stage) commit(then committing, ops ...store.Op) uint64 {
-	tag := st.tag()
-	st.follow(tag, then)
-	st.x.Submit(st.pub.Log, &store.Commit{Ops: ops, Reply: st.cell, Tag: tag})
-	return tag
+	c := &store.Commit{Ops: ops, Reply: st.cell, Tag: st.tag(), Early: st.unsynced(st.s.durability)}
+	st.follow(c.Tag, then, c.Early)
+	st.x.Submit(st.pub.Log, c)
+	return c.Tag
+}
+
+// unsynced reports whether a commit may be answered before it is durable. Answers
+// come in the order of the commits: behind one that waits for the disk, all do.
+func (st *stage) unsynced(d cast.Durability) bool {
+	return d == cast.Memory && st.s.synced <= st.s.committed
 }
 
 // lazily writes op with the next batch, if the session is durable.

@@ -123,8 +123,9 @@ func (st *stage) carryOut(e *edit, p *pendingSubscribe) {
 		p.lookup = &lookup{subs: e.owed, token: token}
 	}
 	if len(e.ops) > 0 {
-		st.x.Submit(st.pub.Log, &store.Commit{Ops: e.ops, Reply: st.cell, Tag: token})
-		st.follow(token, committing{kind: thenRouted})
+		c := &store.Commit{Ops: e.ops, Reply: st.cell, Tag: token, Early: st.unsynced(st.s.durability)}
+		st.x.Submit(st.pub.Log, c)
+		st.follow(token, committing{kind: thenRouted}, c.Early)
 		p.left++
 	}
 	st.pend(token, p)

@@ -59,6 +59,9 @@ func (a *actorOf) Receive(ctx *cell.Context) {
 	case *Commit:
 		ctx.Keep()
 		a.queue.Push(ctx, msg)
+		if msg.Early && msg.Reply != nil && !slot.See(ctx, &a.state).broken {
+			ctx.Cast(msg.Reply, &Committed{Tag: msg.Tag})
+		}
 		a.write(ctx)
 	case *written:
 		a.written(ctx, msg)
@@ -105,7 +108,7 @@ func (a *actorOf) written(ctx *cell.Context, msg *written) {
 	s := slot.Edit(ctx, &a.state)
 	s.writing, s.broken = false, s.broken || msg.err != nil
 	for _, c := range msg.group {
-		if c.Reply != nil {
+		if c.Waits() {
 			ctx.Cast(c.Reply, &Committed{Tag: c.Tag, Err: msg.err})
 		}
 	}

@@ -29,7 +29,14 @@ type Commit struct {
 	// commit may ride with the next one (lazy).
 	Reply *cell.Cell
 	Tag   uint64
+	// Early: Reply gets Committed at once, and the commit is lazy: the level of
+	// memory. Whoever wants its answers in the order of its commits does not mix
+	// this with others that wait.
+	Early bool
 }
+
+// Waits reports whether somebody waits until c is durable.
+func (c *Commit) Waits() bool { return c.Reply != nil && !c.Early }
 
 // Committed answers a Commit: it is durable, or Err says why it never will be;
 // then nothing it holds may be acknowledged.
@@ -140,7 +147,7 @@ type Inflight struct {
 type Engine interface {
 	// Write makes group durable, in order, and then calls done, from any
 	// goroutine, exactly once. It does not block. After an error nothing more is
-	// written. A group in which no commit has a Reply may be answered as soon as
+	// written. A group whose commits nobody waits for may be answered as soon as
 	// it has its place in the order; it is durable with the next that has one, and
 	// at the latest a second later.
 	Write(group []*Commit, done func(error))

@@ -77,6 +77,7 @@ type Client struct {
 	CleanStart  bool      `json:"clean_start"`
 	KeepAlive   int       `json:"keep_alive_seconds"`
 	Expiry      uint32    `json:"session_expiry_seconds"`
+	Durability  string    `json:"durability"` // what acknowledgements wait for: "synced", "memory"
 	ConnectedAt time.Time `json:"connected_at"`
 	Conn        string    `json:"connection"` // "tcp:default/7", the prefix of its actors' names
 	Loop        int       `json:"loop"`

@@ -127,229 +127,245 @@ func wills() *packet.Will {
 
 func ack(kind packet.Type, id packet.ID) *packet.Ack { return &packet.Ack{Kind: kind, ID: id} }
 
+// acknowledgement is a row of the table of what makes an acknowledgement durable.
+type acknowledgement struct {
+	name   string
+	before func(d *disk) *peer // who acts
+	send   []packet.Packet
+	writes []store.OpKind // one commit
+	waits  packet.Type    // leaves only after the sync
+	answer func(d *disk, p *peer)
+}
+
+var acknowledgements = []acknowledgement{
+	{
+		name:   "CONNECT with a session expiry",
+		before: func(d *disk) *peer { return speak(d.t, open(d.t, d.Broker, "tcp"), packet.V5) },
+		send:   []packet.Packet{kept(packet.V5, "c")},
+		writes: []store.OpKind{store.PutSession},
+		waits:  packet.CONNACK,
+	},
+	{
+		name:   "CONNECT of 3.1.1 without a clean session",
+		before: func(d *disk) *peer { return speak(d.t, open(d.t, d.Broker, "tcp"), packet.V311) },
+		send:   []packet.Packet{kept(packet.V311, "c")},
+		writes: []store.OpKind{store.PutSession},
+		waits:  packet.CONNACK,
+	},
+	{
+		name:   "CONNECT with a will",
+		before: func(d *disk) *peer { return speak(d.t, open(d.t, d.Broker, "tcp"), packet.V311) },
+		send:   []packet.Packet{&packet.Connect{Version: packet.V311, CleanStart: true, ClientID: "c", Will: wills()}},
+		writes: []store.OpKind{store.PutSession},
+		waits:  packet.CONNACK,
+	},
+	{
+		name: "CONNECT that ends an old session with a will and begins a new one",
+		before: func(d *disk) *peer {
+			d.away(packet.QoS1)
+			c := clean(packet.V5, "c")
+			c.CleanStart, c.Will = false, wills()
+			d.publisher(c)
+			return speak(d.t, open(d.t, d.Broker, "tcp"), packet.V5)
+		},
+		send:   []packet.Packet{kept(packet.V5, "c")},
+		writes: []store.OpKind{store.EndSession, store.PutSession, store.Append},
+		waits:  packet.CONNACK,
+		answer: func(d *disk, p *peer) {
+			require.False(d.t, want[*packet.Connack](p).SessionPresent)
+			d.kill().back().hears("t/will", "dead")
+		},
+	},
+	{
+		name: "PUBLISH QoS 1 to a durable session",
+		before: func(d *disk) *peer {
+			d.away(packet.QoS1)
+			return d.publisher(clean(packet.V5, "p"))
+		},
+		send:   []packet.Packet{pub(packet.QoS1, 1, "t", "x")},
+		writes: []store.OpKind{store.Append},
+		waits:  packet.PUBACK,
+		answer: func(d *disk, p *peer) {
+			p.ack(packet.PUBACK)
+			d.kill().back().hears("t", "x")
+		},
+	},
+	{
+		name:   "PUBLISH QoS 1, retained",
+		before: func(d *disk) *peer { return d.publisher(clean(packet.V5, "p")) },
+		send:   []packet.Packet{retained(pub(packet.QoS1, 1, "r", "x"))},
+		writes: []store.OpKind{store.Retain},
+		waits:  packet.PUBACK,
+		answer: func(d *disk, p *peer) {
+			p.ack(packet.PUBACK)
+			d = d.kill()
+			q := d.publisher(clean(packet.V5, "q"))
+			q.subscribe(packet.QoS1, "r")
+			q.hears("r", "x")
+		},
+	},
+	{
+		name: "PUBLISH QoS 1, the deletion of a retained message",
+		before: func(d *disk) *peer {
+			p := d.publisher(clean(packet.V5, "p"))
+			p.send(retained(pub(packet.QoS0, 0, "r", "x")))
+			return p
+		},
+		send:   []packet.Packet{retained(pub(packet.QoS1, 1, "r", ""))},
+		writes: []store.OpKind{store.Retain},
+		waits:  packet.PUBACK,
+		answer: func(d *disk, p *peer) {
+			p.ack(packet.PUBACK)
+			d = d.kill()
+			q := d.publisher(clean(packet.V5, "q"))
+			q.subscribe(packet.QoS1, "r")
+			q.fence()
+		},
+	},
+	{
+		name: "PUBLISH QoS 2 of a durable session to another",
+		before: func(d *disk) *peer {
+			d.away(packet.QoS2)
+			return d.publisher(kept(packet.V5, "p"))
+		},
+		send:   []packet.Packet{pub(packet.QoS2, 1, "t", "x")},
+		writes: []store.OpKind{store.AddAwait, store.Append},
+		waits:  packet.PUBREC,
+		answer: func(d *disk, p *peer) {
+			p.ack(packet.PUBREC)
+			d = d.kill()
+			p = d.publisher(kept(packet.V5, "p"))
+			p.send(&packet.Publish{QoS: packet.QoS2, ID: 1, Topic: []byte("t"), Payload: []byte("x"), Dup: true})
+			p.ack(packet.PUBREC)
+			k := d.back()
+			k.hears("t", "x")
+			k.fence() // once
+		},
+	},
+	{
+		name: "PUBREL",
+		before: func(d *disk) *peer {
+			d.away(packet.QoS2)
+			p := d.publisher(kept(packet.V5, "p"))
+			p.send(pub(packet.QoS2, 1, "t", "x"))
+			p.ack(packet.PUBREC)
+			return p
+		},
+		send:   []packet.Packet{ack(packet.PUBREL, 1)},
+		writes: []store.OpKind{store.DelAwait},
+		waits:  packet.PUBCOMP,
+		answer: func(d *disk, p *peer) {
+			p.ack(packet.PUBCOMP)
+			d = d.kill()
+			p = d.publisher(kept(packet.V5, "p"))
+			p.publish(packet.QoS2, 1, "t", "another with its identifier")
+			k := d.back()
+			require.Equal(d.t, "x", string(want[*packet.Publish](k).Payload))
+			require.Equal(d.t, "another with its identifier", string(want[*packet.Publish](k).Payload))
+		},
+	},
+	{
+		name:   "PUBLISH QoS 2 to a durable session, on its way out",
+		before: func(d *disk) *peer { return d.keeper(packet.QoS2) },
+		send:   []packet.Packet{pub(packet.QoS0, 0, "u", "")}, // the message is another's, below
+		writes: []store.OpKind{store.PutInflight},
+		waits:  packet.PUBLISH,
+		answer: func(d *disk, p *peer) {
+			m := want[*packet.Publish](p)
+			again := want[*packet.Publish](d.kill().back())
+			require.True(d.t, again.Dup)
+			require.Equal(d.t, m.ID, again.ID)
+		},
+	},
+	{
+		name: "PUBREC",
+		before: func(d *disk) *peer {
+			p := d.keeper(packet.QoS2)
+			d.publisher(clean(packet.V5, "p")).send(pub(packet.QoS2, 1, "t", "x"))
+			require.EqualValues(d.t, 1, want[*packet.Publish](p).ID)
+			return p
+		},
+		send:   []packet.Packet{ack(packet.PUBREC, 1)},
+		writes: []store.OpKind{store.PutInflight},
+		waits:  packet.PUBREL,
+		answer: func(d *disk, p *peer) {
+			p.ack(packet.PUBREL)
+			k := d.kill().back()
+			require.EqualValues(d.t, 1, k.ack(packet.PUBREL).ID, "and no PUBLISH: the client has given the identifier back")
+			k.fence()
+		},
+	},
+	{
+		name:   "SUBSCRIBE",
+		before: func(d *disk) *peer { return d.publisher(kept(packet.V5, "keeper")) },
+		send:   []packet.Packet{&packet.Subscribe{ID: 7, Subscriptions: []packet.Subscription{{Filter: "t/#", QoS: packet.QoS1}}}},
+		writes: []store.OpKind{store.PutFilter},
+		waits:  packet.SUBACK,
+		answer: func(d *disk, p *peer) {
+			want[*packet.Suback](p)
+			d = d.kill()
+			d.publisher(clean(packet.V5, "p")).publish(packet.QoS1, 1, "t/1", "x")
+			d.back().hears("t/1", "x")
+		},
+	},
+	{
+		name:   "UNSUBSCRIBE",
+		before: func(d *disk) *peer { return d.keeper(packet.QoS1) },
+		send:   []packet.Packet{&packet.Unsubscribe{ID: 7, Filters: []string{"t/#"}}},
+		writes: []store.OpKind{store.DelFilter},
+		waits:  packet.UNSUBACK,
+		answer: func(d *disk, p *peer) {
+			want[*packet.Unsuback](p)
+			d = d.kill()
+			d.publisher(clean(packet.V5, "p")).publish(packet.QoS1, 1, "t/1", "x")
+			d.back().fence()
+		},
+	},
+}
+
 // TestWhatIsWrittenBeforeWhichAcknowledgement is the table of what makes an
 // acknowledgement durable, row by row. With the disk held still, the commit has
 // to come and the answer must not leave; when the disk goes on, it leaves.
 func TestWhatIsWrittenBeforeWhichAcknowledgement(t *testing.T) {
-	for _, row := range []struct {
-		name   string
-		before func(d *disk) *peer // who acts
-		send   []packet.Packet
-		writes []store.OpKind // one commit
-		waits  packet.Type    // leaves only after the sync
-		answer func(d *disk, p *peer)
-	}{
-		{
-			name:   "CONNECT with a session expiry",
-			before: func(d *disk) *peer { return speak(d.t, open(d.t, d.Broker, "tcp"), packet.V5) },
-			send:   []packet.Packet{kept(packet.V5, "c")},
-			writes: []store.OpKind{store.PutSession},
-			waits:  packet.CONNACK,
-		},
-		{
-			name:   "CONNECT of 3.1.1 without a clean session",
-			before: func(d *disk) *peer { return speak(d.t, open(d.t, d.Broker, "tcp"), packet.V311) },
-			send:   []packet.Packet{kept(packet.V311, "c")},
-			writes: []store.OpKind{store.PutSession},
-			waits:  packet.CONNACK,
-		},
-		{
-			name:   "CONNECT with a will",
-			before: func(d *disk) *peer { return speak(d.t, open(d.t, d.Broker, "tcp"), packet.V311) },
-			send:   []packet.Packet{&packet.Connect{Version: packet.V311, CleanStart: true, ClientID: "c", Will: wills()}},
-			writes: []store.OpKind{store.PutSession},
-			waits:  packet.CONNACK,
-		},
-		{
-			name: "CONNECT that ends an old session with a will and begins a new one",
-			before: func(d *disk) *peer {
-				d.away(packet.QoS1)
-				c := clean(packet.V5, "c")
-				c.CleanStart, c.Will = false, wills()
-				d.publisher(c)
-				return speak(d.t, open(d.t, d.Broker, "tcp"), packet.V5)
-			},
-			send:   []packet.Packet{kept(packet.V5, "c")},
-			writes: []store.OpKind{store.EndSession, store.PutSession, store.Append},
-			waits:  packet.CONNACK,
-			answer: func(d *disk, p *peer) {
-				require.False(d.t, want[*packet.Connack](p).SessionPresent)
-				d.kill().back().hears("t/will", "dead")
-			},
-		},
-		{
-			name: "PUBLISH QoS 1 to a durable session",
-			before: func(d *disk) *peer {
-				d.away(packet.QoS1)
-				return d.publisher(clean(packet.V5, "p"))
-			},
-			send:   []packet.Packet{pub(packet.QoS1, 1, "t", "x")},
-			writes: []store.OpKind{store.Append},
-			waits:  packet.PUBACK,
-			answer: func(d *disk, p *peer) {
-				p.ack(packet.PUBACK)
-				d.kill().back().hears("t", "x")
-			},
-		},
-		{
-			name:   "PUBLISH QoS 1, retained",
-			before: func(d *disk) *peer { return d.publisher(clean(packet.V5, "p")) },
-			send:   []packet.Packet{retained(pub(packet.QoS1, 1, "r", "x"))},
-			writes: []store.OpKind{store.Retain},
-			waits:  packet.PUBACK,
-			answer: func(d *disk, p *peer) {
-				p.ack(packet.PUBACK)
-				d = d.kill()
-				q := d.publisher(clean(packet.V5, "q"))
-				q.subscribe(packet.QoS1, "r")
-				q.hears("r", "x")
-			},
-		},
-		{
-			name: "PUBLISH QoS 1, the deletion of a retained message",
-			before: func(d *disk) *peer {
-				p := d.publisher(clean(packet.V5, "p"))
-				p.send(retained(pub(packet.QoS0, 0, "r", "x")))
-				return p
-			},
-			send:   []packet.Packet{retained(pub(packet.QoS1, 1, "r", ""))},
-			writes: []store.OpKind{store.Retain},
-			waits:  packet.PUBACK,
-			answer: func(d *disk, p *peer) {
-				p.ack(packet.PUBACK)
-				d = d.kill()
-				q := d.publisher(clean(packet.V5, "q"))
-				q.subscribe(packet.QoS1, "r")
-				q.fence()
-			},
-		},
-		{
-			name: "PUBLISH QoS 2 of a durable session to another",
-			before: func(d *disk) *peer {
-				d.away(packet.QoS2)
-				return d.publisher(kept(packet.V5, "p"))
-			},
-			send:   []packet.Packet{pub(packet.QoS2, 1, "t", "x")},
-			writes: []store.OpKind{store.AddAwait, store.Append},
-			waits:  packet.PUBREC,
-			answer: func(d *disk, p *peer) {
-				p.ack(packet.PUBREC)
-				d = d.kill()
-				p = d.publisher(kept(packet.V5, "p"))
-				p.send(&packet.Publish{QoS: packet.QoS2, ID: 1, Topic: []byte("t"), Payload: []byte("x"), Dup: true})
-				p.ack(packet.PUBREC)
-				k := d.back()
-				k.hears("t", "x")
-				k.fence() // once
-			},
-		},
-		{
-			name: "PUBREL",
-			before: func(d *disk) *peer {
-				d.away(packet.QoS2)
-				p := d.publisher(kept(packet.V5, "p"))
-				p.send(pub(packet.QoS2, 1, "t", "x"))
-				p.ack(packet.PUBREC)
-				return p
-			},
-			send:   []packet.Packet{ack(packet.PUBREL, 1)},
-			writes: []store.OpKind{store.DelAwait},
-			waits:  packet.PUBCOMP,
-			answer: func(d *disk, p *peer) {
-				p.ack(packet.PUBCOMP)
-				d = d.kill()
-				p = d.publisher(kept(packet.V5, "p"))
-				p.publish(packet.QoS2, 1, "t", "another with its identifier")
-				k := d.back()
-				require.Equal(d.t, "x", string(want[*packet.Publish](k).Payload))
-				require.Equal(d.t, "another with its identifier", string(want[*packet.Publish](k).Payload))
-			},
-		},
-		{
-			name:   "PUBLISH QoS 2 to a durable session, on its way out",
-			before: func(d *disk) *peer { return d.keeper(packet.QoS2) },
-			send:   []packet.Packet{pub(packet.QoS0, 0, "u", "")}, // the message is another's, below
-			writes: []store.OpKind{store.PutInflight},
-			waits:  packet.PUBLISH,
-			answer: func(d *disk, p *peer) {
-				m := want[*packet.Publish](p)
-				again := want[*packet.Publish](d.kill().back())
-				require.True(d.t, again.Dup)
-				require.Equal(d.t, m.ID, again.ID)
-			},
-		},
-		{
-			name: "PUBREC",
-			before: func(d *disk) *peer {
-				p := d.keeper(packet.QoS2)
-				d.publisher(clean(packet.V5, "p")).send(pub(packet.QoS2, 1, "t", "x"))
-				require.EqualValues(d.t, 1, want[*packet.Publish](p).ID)
-				return p
-			},
-			send:   []packet.Packet{ack(packet.PUBREC, 1)},
-			writes: []store.OpKind{store.PutInflight},
-			waits:  packet.PUBREL,
-			answer: func(d *disk, p *peer) {
-				p.ack(packet.PUBREL)
-				k := d.kill().back()
-				require.EqualValues(d.t, 1, k.ack(packet.PUBREL).ID, "and no PUBLISH: the client has given the identifier back")
-				k.fence()
-			},
-		},
-		{
-			name:   "SUBSCRIBE",
-			before: func(d *disk) *peer { return d.publisher(kept(packet.V5, "keeper")) },
-			send:   []packet.Packet{&packet.Subscribe{ID: 7, Subscriptions: []packet.Subscription{{Filter: "t/#", QoS: packet.QoS1}}}},
-			writes: []store.OpKind{store.PutFilter},
-			waits:  packet.SUBACK,
-			answer: func(d *disk, p *peer) {
-				want[*packet.Suback](p)
-				d = d.kill()
-				d.publisher(clean(packet.V5, "p")).publish(packet.QoS1, 1, "t/1", "x")
-				d.back().hears("t/1", "x")
-			},
-		},
-		{
-			name:   "UNSUBSCRIBE",
-			before: func(d *disk) *peer { return d.keeper(packet.QoS1) },
-			send:   []packet.Packet{&packet.Unsubscribe{ID: 7, Filters: []string{"t/#"}}},
-			writes: []store.OpKind{store.DelFilter},
-			waits:  packet.UNSUBACK,
-			answer: func(d *disk, p *peer) {
-				want[*packet.Unsuback](p)
-				d = d.kill()
-				d.publisher(clean(packet.V5, "p")).publish(packet.QoS1, 1, "t/1", "x")
-				d.back().fence()
-			},
-		},
-	} {
+	for _, row := range acknowledgements {
 		t.Run(row.name, func(t *testing.T) {
 			d := onDisk(t, memory.New())
-			p := row.before(d)
-			var other *peer
-			if row.waits == packet.PUBLISH {
-				other = d.publisher(clean(packet.V5, "p"))
-			}
-			d.hold()
-			p.send(row.send...)
-			if other != nil {
-				// The message itself is durable first; then the disk is held again.
-				d.gate.Release()
-				d.gate.HoldFrom(store.PutInflight)
-				other.send(pub(packet.QoS2, 1, "t", "x"))
-			}
-			require.NotNil(t, d.sees(row.writes...).Reply, "somebody has to wait for it")
+			p := row.act(d)
+			require.True(t, d.sees(row.writes...).Waits(), "somebody has to wait for it")
 			require.Zero(t, d.left(row.waits), "the answer has left before the sync")
 			d.gate.Release()
-			if row.answer != nil {
-				row.answer(d, p)
-				return
-			}
-			q, err := p.next()
-			require.NoError(t, err)
-			require.Equal(t, row.waits, q.Type())
+			row.heard(d, p)
 		})
 	}
+}
+
+// act lets the disk be held while the row's packets come.
+func (row *acknowledgement) act(d *disk) *peer {
+	p := row.before(d)
+	var other *peer
+	if row.waits == packet.PUBLISH {
+		other = d.publisher(clean(packet.V5, "p"))
+	}
+	d.hold()
+	p.send(row.send...)
+	if other != nil {
+		// The message itself is durable first; then the disk is held again.
+		d.gate.Release()
+		d.gate.HoldFrom(store.PutInflight)
+		other.send(pub(packet.QoS2, 1, "t", "x"))
+	}
+	return p
+}
+
+// heard takes the answer, and what a kill leaves behind it.
+func (row *acknowledgement) heard(d *disk, p *peer) {
+	if row.answer != nil {
+		row.answer(d, p)
+		return
+	}
+	q, err := p.next()
+	require.NoError(d.t, err)
+	require.Equal(d.t, row.waits, q.Type())
 }
 
 func TestADisconnectIsClosedWhenItIsDurable(t *testing.T) {

@@ -10,7 +10,9 @@ import (
 	"emqttd/actors/access"
 	"emqttd/actors/access/acl"
 	"emqttd/actors/access/passwd"
+	"emqttd/actors/cast"
 	"emqttd/actors/protocol"
+	"emqttd/actors/store"
 	"emqttd/supervisor/broker/config"
 	"emqttd/supervisor/group"
 )
@@ -153,7 +155,20 @@ func (g *gates) gate(l config.Named) (*protocol.Gate, error) {
 		methods = append(methods, access.SCRAM(g.users))
 	}
 	return &protocol.Gate{Chain: chain, Enhanced: access.NewEnhanced(methods...), Bans: g.bans, Rules: g.rules, Pool: g.pool,
-		Poisonings: g.poisonings}, nil
+		Poisonings: g.poisonings, Levels: g.levels(l.Listener)}, nil
+}
+
+// levels are how durable acknowledgements are through one listener.
+func (g *gates) levels(l *config.Listener) *store.Levels {
+	level := g.cfg.Store.Durability
+	if d := l.Durability; d != "" && d != config.ListenerDurabilityDefault { // "": the page's, the process's own
+		level = config.Durability(d)
+	}
+	out := &store.Levels{Rules: g.cfg.Store.DurabilityRules, Volatile: g.cfg.Store.Engine == config.StoreMemory}
+	if level == config.DurabilityMemory {
+		out.Default = cast.Memory
+	}
+	return out
 }
 
 // admit is the check of an address at the door.

@@ -75,7 +75,9 @@ func TestCommitsNobodyWaitsForAreHeldBackAndRideWithTheNext(t *testing.T) {
 	require.Equal(t, map[uint64][]uint64{1: {1, 2}}, after())
 
 	began := time.Now()
-	write(t, e, lazy(give(3, 1)))
+	early := synced(give(3, 1))
+	early.Early = true // somebody was answered, and nobody waits
+	write(t, e, early)
 	require.Equal(t, 1, (<-commits).Commits, "alone when nothing comes")
 	require.GreaterOrEqual(t, time.Since(began), lazyDelay)
 	require.Equal(t, map[uint64][]uint64{1: {1, 2, 3}}, after())

@@ -64,7 +64,7 @@ func (e *Engine) handle(reqs []request) {
 	for i := range reqs {
 		for _, c := range reqs[i].group {
 			e.add(c)
-			wait = wait || c.Reply != nil
+			wait = wait || c.Waits()
 		}
 		if act := reqs[i].act; act != nil {
 			e.commit()

@@ -203,6 +203,37 @@ func slow(t *testing.T, open func() store.Engine) {
 	require.NoError(t, e.Close())
 }
 
+func early(t *testing.T, open func() store.Engine) {
+	e := open()
+	write(t, e, put(1))
+	b := newBench(t, e, nil)
+	early := func() { b.commit().Early = true }
+	early()
+	b.drain()
+	require.Equal(t, upTo(1), b.tags(), "before it is written")
+	b.commit()
+	early()
+	b.drain()
+	require.Equal(t, []uint64{1, 3}, b.tags())
+	b.let()
+	b.drain()
+	b.let()
+	b.drain()
+	require.Equal(t, []uint64{1, 3, 2}, b.tags(), "and not again when it is")
+	require.Empty(t, b.held)
+	require.Equal(t, upTo(3), seqs(one(t, e).Queue))
+	b.broken = errors.New("no space")
+	b.commit()
+	b.drain()
+	b.let()
+	b.drain()
+	require.Equal(t, []uint64{1, 3, 2, 4}, b.tags())
+	early()
+	b.drain()
+	require.Equal(t, []uint64{1, 3, 2, 4}, b.tags(), "nothing is acknowledged after an error")
+	require.NoError(t, e.Close())
+}
+
 func fails(t *testing.T, open func() store.Engine) {
 	e := open()
 	write(t, e, put(1))

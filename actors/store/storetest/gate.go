@@ -90,7 +90,7 @@ func (g *Gate) Write(group []*store.Commit, done func(error)) {
 	case g.killed:
 	case !g.held:
 		g.disk.Write(group, done)
-	case slices.ContainsFunc(group, func(c *store.Commit) bool { return c.Reply != nil }):
+	case slices.ContainsFunc(group, func(c *store.Commit) bool { return c.Waits() }):
 		g.pending = append(g.pending, pending{group, done})
 	default:
 		g.pending = append(g.pending, pending{group, func(error) {}})

@@ -2,7 +2,11 @@
 
 package config
 
-import "time"
+import (
+	"time"
+
+	"emqttd/actors/store"
+)
 
 // Config is the whole configuration of a broker, one field per section of the
 // YAML file. The comment of a field below is also the comment that
@@ -150,6 +154,19 @@ type Store struct {
 	// Disk space that is left alone. Below it the same happens as above max_bytes;
 	// acknowledgements, deletes and expiry go on.
 	MinFreeBytes Bytes `yaml:"min_free_bytes" min:"0"`
+
+	// What an acknowledgement waits for. synced: what it promises is on the disk.
+	// memory: nothing; it is written all the same, within a second, and a broker
+	// that is killed meanwhile has lost it, or sends it twice. An MQTT 5 client
+	// that sends the user property emqttd-durability with CONNECT is told its
+	// level in CONNACK.
+	Durability Durability `yaml:"durability" reload:"yes"`
+
+	// Levels of clients and topics, in order, the first that fits decides:
+	// "memory topic telemetry/#" (what is published there), "memory client
+	// sensor-*" (all that these clients do), "synced user billing topic bills/+".
+	// None fits: the listener's durability.
+	DurabilityRules []store.Rule `yaml:"durability_rules" max:"1000" reload:"yes"`
 }
 
 // Sys configures the broker's own topics.
@@ -199,7 +216,7 @@ func Default() *Config {
 		MQTT:      defaultMQTT(),
 		Session:   defaultSession(),
 		Retained:  Retained{MaxCount: 100_000, MaxPayload: MiB, MaxMemory: 64 * MiB, Batch: 1000},
-		Store:     Store{Engine: StorePebble, MaxBytes: GiB, MinFreeBytes: 256 * MiB},
+		Store:     Store{Engine: StorePebble, MaxBytes: GiB, MinFreeBytes: 256 * MiB, Durability: DurabilitySynced},
 		Auth:      Auth{CacheTTL: 5 * time.Minute, CacheSize: 10_000, ScramSHA256: true},
 		ACL:       ACL{Format: ACLEmqttd, NoMatch: Allow},
 		Ban:       Ban{PoisonCount: 3, PoisonWindow: time.Minute, PoisonBan: 5 * time.Minute},

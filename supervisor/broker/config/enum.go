@@ -107,6 +107,23 @@ const (
 
 func (StoreEngine) Values() []string { return []string{"pebble", "memory"} }
 
+// Durability is what an acknowledgement waits for.
+type Durability string
+
+const (
+	DurabilitySynced Durability = "synced"
+	DurabilityMemory Durability = "memory"
+)
+
+func (Durability) Values() []string { return []string{"synced", "memory"} }
+
+// ListenerDurability is Durability, or that of the store.
+type ListenerDurability string
+
+const ListenerDurabilityDefault ListenerDurability = "default"
+
+func (ListenerDurability) Values() []string { return []string{"default", "synced", "memory"} }
+
 // LinkType is a kind of authenticator.
 type LinkType string
 

@@ -72,6 +72,10 @@ type Listener struct {
 	// Overrides auth.allow_anonymous for this listener: true or false.
 	AllowAnonymous *bool `yaml:"allow_anonymous"`
 
+	// What acknowledgements of this listener's clients wait for: synced, memory,
+	// or default: what store.durability says. Rules of store come first.
+	Durability ListenerDurability `yaml:"durability" reload:"yes"`
+
 	// Certificates of this listener.
 	TLS TLSConfig `yaml:"tls" only:"tls wss"`
 
@@ -160,6 +164,7 @@ func DefaultListener(kind Kind) *Listener {
 		Backlog:              1024,
 		ProxyProtocol:        ProxyOff,
 		ProxyProtocolTimeout: 3 * time.Second,
+		Durability:           ListenerDurabilityDefault,
 	}
 	if kind == TLS || kind == WSS {
 		l.TLS = TLSConfig{

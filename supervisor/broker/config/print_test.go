@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"emqttd/actors/store"
 )
 
 func printText(t require.TestingT, c *Config, o PrintOptions) string {
@@ -167,6 +169,8 @@ func drawValue(t *rapid.T, key string, f *field, typ reflect.Type) reflect.Value
 	switch {
 	case typ == reflect.TypeFor[Address]():
 		samples("", ":1883", "0.0.0.0:1", "[::1]:0", "unix:/tmp/a b")
+	case typ == reflect.TypeFor[store.Rule]():
+		samples("memory topic a/#", "synced client c* user u", "memory client * topic +/x")
 	case typ == reflect.TypeFor[Prefix]():
 		samples("10.1.2.3", "10.0.0.0/8", "fd00::/8", "::1")
 	case typ == reflect.TypeFor[AccessRule]():

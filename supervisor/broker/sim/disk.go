@@ -46,7 +46,7 @@ func (e *engine) Write(group []*store.Commit, done func(error)) {
 	}
 	lazy := true
 	for _, c := range group {
-		lazy = lazy && c.Reply == nil
+		lazy = lazy && !c.Waits()
 	}
 	if lazy && !e.d.broken && e.d.rng.IntN(2) == 0 {
 		e.d.pending = append(e.d.pending, write{group: group})
