@@ -13,6 +13,12 @@
 // emqttd_alarm took every connection with it, the root here is one_for_one, and
 // children are looked up by cell, so that no restart holds a PID of the past.
 //
+// Shutdown stops a tree as OTP does: in the reverse order of start, each child
+// within its own time, those of a simple_one_for_one together; a child handles what
+// is in its mailbox first, and one whose time is over is killed and named. What
+// crashes or is stopped meanwhile is repaired, for it may be needed by those that
+// stop before it.
+//
 // A crash is repaired at once. An incarnation that can not even be made
 // (cell.Kind.New panics) is tried again after 10 ms, 20 ms, ... 5 s, for as long
 // as it takes; its mailbox waits, and Down names it, so that the broker is not

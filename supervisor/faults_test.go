@@ -246,31 +246,6 @@ func TestStrategies(t *testing.T) {
 	}
 }
 
-// TestShutdownStopsTheChildrenInReverse is fault 11: the library's Shutdown stops
-// nobody, and called twice it panics.
-func TestShutdownStopsTheChildrenInReverse(t *testing.T) {
-	k := &cell.Kind{Name: "k", New: func(*cell.Cell) cell.Stage { return stageFunc(func(*cell.Context) {}) }}
-	h := newHouse(t, supervisor.Options{Children: []supervisor.Child{plain(k, "a", nil), plain(k, "b", nil), plain(k, "c", nil)}})
-	var order []string
-	done := 0
-	h.root.Shutdown(func() { done++ })
-	seen := map[string]bool{}
-	for h.g.RunOne() {
-		for i := range 3 {
-			if c := h.child(i); c.PID() == nil && !seen[c.Name()] {
-				seen[c.Name()] = true
-				order = append(order, c.Name())
-			}
-		}
-	}
-	require.Equal(t, []string{"c", "b", "a"}, order)
-	require.Equal(t, 1, done)
-	h.child(1).Push(&number{})
-	stagetest.Drain(h.g)
-	require.Nil(t, h.child(1).PID(), "nobody starts it again")
-	require.Equal(t, 1, h.child(1).Pending(), "its mailbox is whole")
-}
-
 // TestChildrenMayHaveOneName is fault 10: the second actor of a name is refused,
 // after its producer has run.
 func TestChildrenMayHaveOneName(t *testing.T) {

@@ -84,7 +84,7 @@ func (s *Supervisor) tryAgain(ctx *cell.Context) {
 				next = at
 			}
 			continue
-		case ch.Cell.Life() == cell.Failing && s.closing == nil:
+		case ch.Cell.Life() == cell.Failing && !ch.out:
 			ctx.Actor().(actor.Supervisor).RestartChildren(ch.Cell.PID())
 		}
 		delete(s.failing, ch)

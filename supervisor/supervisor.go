@@ -44,6 +44,13 @@ type Child struct {
 	Restart Restart
 	// Supervisor is set when the child is itself a supervisor.
 	Supervisor *Supervisor
+	// Shutdown is how long the child may take to stop in order, OTP's shutdown: 0
+	// is DefaultShutdown. A supervisor takes as long as those below it.
+	Shutdown time.Duration
+	// Leave is OTP's terminate: what has to be done before the actor stops. It is
+	// called on the supervisor's group, must not wait, and calls done from anywhere
+	// when the actor may stop. Nil: there is nothing.
+	Leave func(done func())
 }
 
 // Options are a supervisor's own figures.
@@ -55,6 +62,13 @@ type Options struct {
 	MaxRestarts int
 	Within      time.Duration
 	Children    []Child // in order of start; SimpleOneForOne has none
+
+	// Of a SimpleOneForOne: how long all its children together may take to stop.
+	Shutdown time.Duration
+	// Leave asks them to come to their orderly end; nil: they are stopped. Kill lets
+	// go of what they still hold when the time is over; nil: there is nothing. Both
+	// are called on the supervisor's group and must not wait.
+	Leave, Kill func()
 }
 
 // Supervisor is the memory of one supervisor. It outlives the supervisor's
@@ -65,38 +79,49 @@ type Supervisor struct {
 	opts     Options
 	cell     *cell.Cell
 	nursery  *cell.Nursery
-	children []*child              // in order of start
-	dynamic  map[*cell.Cell]*child // SimpleOneForOne
-	failing  map[*child]int64      // children whose incarnation could not be made, and when to try again
-	retry    cell.TimerFired       // the earliest of those times
-	crashes  []int64               // times of service crashes within the window; at most MaxRestarts
+	children []*child         // in order of start
+	roster   roster           // SimpleOneForOne
+	failing  map[*child]int64 // children whose incarnation could not be made, and when to try again
+	retry    cell.TimerFired  // the earliest of those times
+	grace    cell.TimerFired  // the end of the time to stop
+	crashes  []int64          // times of service crashes within the window; at most MaxRestarts
 	serial   uint64
-	closing  func()
+	closing  *closing // nil: not asked to shut down
 	giveUp   func(*cell.Crash)
 	log      zerolog.Logger
 
-	mu sync.Mutex // children, dynamic and crashes: what Tree looks at from outside the group
+	mu sync.Mutex // children, roster, crashes and closing: what Tree looks at from outside the group
 }
 
 type child struct {
 	Child
-	up   bool // has an incarnation
-	name string
+	up     bool       // has an incarnation
+	quit   *cell.Quit // it was asked to stop; nil: it was not
+	hard   bool       // and is stopped whatever is in its mailbox: no incarnation of it can be made
+	out    bool       // has stopped for good: of a supervisor that shuts down
+	name   string
+	serial uint64 // in a roster
 }
 
 var kind = &cell.Kind{Name: "supervisor", Module: "supervisor", Init: true}
 
 // New makes a supervisor that runs on g.
 func New(name string, g *group.Group, opts Options, log zerolog.Logger) *Supervisor {
-	s := &Supervisor{name: name, opts: opts, log: log, dynamic: map[*cell.Cell]*child{}, failing: map[*child]int64{}}
+	s := &Supervisor{name: name, opts: opts, log: log, roster: newRoster(), failing: map[*child]int64{}}
 	s.cell = cell.New(kindFor(s), name, g, nil)
-	cell.InitTimer(&s.retry, s.cell, 0)
+	cell.InitTimer(&s.retry, s.cell, timerRetry)
+	cell.InitTimer(&s.grace, s.cell, timerGrace)
 	s.nursery = cell.NewNursery(nil)
 	for _, c := range opts.Children {
 		s.children = append(s.children, &child{Child: c, name: c.Cell.Name()})
 	}
 	return s
 }
+
+const (
+	timerRetry uint8 = iota
+	timerGrace
+)
 
 func kindFor(s *Supervisor) *cell.Kind {
 	return &cell.Kind{Name: kind.Name, Module: kind.Module, Init: true,
@@ -109,16 +134,10 @@ func (s *Supervisor) Name() string { return s.name }
 // Cell is the supervisor's cell.
 func (s *Supervisor) Cell() *cell.Cell { return s.cell }
 
-type (
-	start struct {
-		mailbox.Link
-		cell *cell.Cell
-	}
-	shutdown struct {
-		mailbox.Link
-		done func()
-	}
-)
+type start struct {
+	mailbox.Link
+	cell *cell.Cell
+}
 
 // Start is the message that adds a child to a SimpleOneForOne supervisor:
 // supervisor:start_child.
@@ -141,9 +160,19 @@ func (st *stage) Receive(ctx *cell.Context) {
 	case *cell.Stopped:
 		s.stopped(ctx, msg.Cell)
 	case *cell.TimerFired:
-		s.tryAgain(ctx)
+		if msg.Key == timerGrace {
+			s.kill(ctx)
+		} else {
+			s.tryAgain(ctx)
+		}
 	case *shutdown:
 		s.shutdown(ctx, msg.done)
+	case *left:
+		if s.closing.current == msg.child {
+			msg.child.ask()
+		}
+	case *below:
+		s.below(ctx, msg)
 	case *cell.Poison, *cell.Skip:
 	default:
 		s.log.Warn().Str("actor", s.name).Type("message", msg).Msg("unexpected message")
@@ -156,23 +185,23 @@ func (s *Supervisor) adopt(ctx *cell.Context) {
 	for _, c := range s.children {
 		s.spawn(ctx, c)
 	}
-	for _, c := range s.dynamic {
+	for c := range s.roster.from(0) {
 		s.spawn(ctx, c)
 	}
 }
 
 func (s *Supervisor) started(ctx *cell.Context, c *cell.Cell) {
-	if s.dynamic[c] != nil {
+	if s.roster.byCell[c] != nil || s.closing != nil {
 		return
 	}
 	s.serial++
-	ch := &child{Child: Child{Cell: c, Restart: Temporary}, name: c.Name() + "$" + strconv.FormatUint(s.serial, 36)}
-	s.dynamic[c] = ch
+	ch := &child{Child: Child{Cell: c, Restart: Temporary}, name: c.Name() + "$" + strconv.FormatUint(s.serial, 36), serial: s.serial}
+	s.roster.add(ch)
 	s.spawn(ctx, ch)
 }
 
 func (s *Supervisor) spawn(ctx *cell.Context, c *child) {
-	if c.up || c.Cell.Ended() || s.closing != nil || c.Cell.PID() != nil {
+	if c.up || c.out || c.Cell.Ended() || c.Cell.PID() != nil {
 		return
 	}
 	nursery := s.nursery
@@ -186,7 +215,7 @@ func (s *Supervisor) spawn(ctx *cell.Context, c *child) {
 }
 
 func (s *Supervisor) find(c *cell.Cell) *child {
-	if ch := s.dynamic[c]; ch != nil {
+	if ch := s.roster.byCell[c]; ch != nil {
 		return ch
 	}
 	for _, ch := range s.children {
@@ -207,46 +236,11 @@ func (s *Supervisor) stopped(ctx *cell.Context, c *cell.Cell) {
 	ch.up = false
 	delete(s.failing, ch)
 	if c.Ended() {
-		delete(s.dynamic, c)
+		s.roster.remove(ch)
 	}
-	if s.closing != nil {
-		s.stopNext(ctx)
-		return
+	if s.closing != nil && !ch.out && ch.finished() {
+		ch.out = true
+		s.gone(ctx, ch)
 	}
 	s.spawn(ctx, ch)
-}
-
-// Shutdown stops the children in the reverse order of their start and calls
-// done when the last has stopped. Actors are given what is in their mailboxes at
-// that moment: whoever wants them drained ends their cells first.
-func (s *Supervisor) Shutdown(done func()) { s.cell.Push(&shutdown{done: done}) }
-
-func (s *Supervisor) shutdown(ctx *cell.Context, done func()) {
-	s.closing = done
-	s.stopNext(ctx)
-}
-
-func (s *Supervisor) stopNext(ctx *cell.Context) {
-	for _, ch := range s.dynamic {
-		if ch.up {
-			ctx.Actor().Stop(ch.Cell.PID())
-			return
-		}
-	}
-	for i := len(s.children) - 1; i >= 0; i-- {
-		ch := s.children[i]
-		if !ch.up {
-			continue
-		}
-		if ch.Supervisor != nil && ch.Supervisor.closing == nil {
-			ch.Supervisor.Shutdown(func() { s.cell.Push(&cell.Stopped{Cell: ch.Cell}) })
-			return
-		}
-		ctx.Actor().Stop(ch.Cell.PID())
-		return
-	}
-	if done := s.closing; done != nil {
-		s.closing = func() {}
-		done()
-	}
 }

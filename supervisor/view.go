@@ -18,8 +18,8 @@ type Node struct {
 	Within      time.Duration
 	Used        int
 	// Children are those of a supervisor in the order of their start; of a
-	// simple_one_for_one, which has them in no order, as many as were asked for, and
-	// More is the number of the others.
+	// simple_one_for_one as many as were asked for, and More is the number of those
+	// that were started after them.
 	Children []Node
 	More     int
 }
@@ -54,13 +54,56 @@ func (s *Supervisor) look(max int) (static []*child, dynamic []*cell.Cell, more,
 			used++
 		}
 	}
-	for c := range s.dynamic {
+	for c := range s.roster.from(0) {
 		if len(dynamic) == max {
 			break
 		}
-		dynamic = append(dynamic, c)
+		dynamic = append(dynamic, c.Cell)
 	}
-	return s.children, dynamic, len(s.dynamic) - len(dynamic), used
+	return s.children, dynamic, s.roster.len() - len(dynamic), used
+}
+
+// Page is at most max of the children of s in the order of their start, without
+// the first skip, and how many there are. It may be called from anywhere.
+func (s *Supervisor) Page(skip, max int) (page []cell.Info, total int) {
+	var cells []*cell.Cell
+	s.mu.Lock()
+	total = len(s.children) + s.roster.len()
+	if s.opts.Strategy == SimpleOneForOne {
+		for c := range s.roster.from(skip) {
+			if len(cells) == max {
+				break
+			}
+			cells = append(cells, c.Cell)
+		}
+	}
+	s.mu.Unlock()
+	if s.opts.Strategy != SimpleOneForOne {
+		for _, c := range s.children[min(skip, total):] { // immutable
+			if len(cells) < max {
+				cells = append(cells, c.Cell)
+			}
+		}
+	}
+	for _, c := range cells {
+		page = append(page, c.Info())
+	}
+	return page, total
+}
+
+// Find is the supervisor of that name from s down, nil when there is none.
+func (s *Supervisor) Find(name string) *Supervisor {
+	if s.name == name {
+		return s
+	}
+	for _, c := range s.children { // immutable
+		if c.Supervisor != nil {
+			if found := c.Supervisor.Find(name); found != nil {
+				return found
+			}
+		}
+	}
+	return nil
 }
 
 // Down is the names of the services from s down that take no messages: not

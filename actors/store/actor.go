@@ -26,6 +26,7 @@ type memory struct {
 	engine Engine
 	failed func(error)
 	queue  cell.Queue[*Commit]
+	empty  cell.Queue[*flush] // that wait until the queue is
 	state  state
 }
 
@@ -46,7 +47,19 @@ type (
 		commits []*Commit
 		self    *cell.Cell
 	}
+	// flush asks to be told when the engine has answered what was accepted before.
+	flush struct {
+		mailbox.Link
+		done func()
+	}
 )
+
+// Flush calls done, on the group of the store actor c, when the engine has answered
+// every commit that was accepted before: for the end of a broker.
+func Flush(c *cell.Cell, done func()) { c.Push(&flush{done: done}) }
+
+// Accept implements cell.Acceptor for *flush.
+func (f *flush) Accept(cell.Message) { f.done() }
 
 type actorOf struct {
 	*memory
@@ -65,6 +78,10 @@ func (a *actorOf) Receive(ctx *cell.Context) {
 		a.write(ctx)
 	case *written:
 		a.written(ctx, msg)
+	case *flush:
+		ctx.Keep()
+		a.empty.Push(ctx, msg)
+		a.flushed(ctx)
 	case *cell.Poison:
 		a.poison(ctx, msg)
 	case *cell.Skip:
@@ -113,6 +130,23 @@ func (a *actorOf) written(ctx *cell.Context, msg *written) {
 		}
 	}
 	a.write(ctx)
+	a.flushed(ctx)
+}
+
+// flushed tells those who wait for an empty queue. A store that can write no longer
+// has none.
+func (a *actorOf) flushed(ctx *cell.Context) {
+	if s := slot.See(ctx, &a.state); !s.broken && (s.writing || a.queue.Len(ctx) > 0) {
+		return
+	}
+	for {
+		f, ok := a.empty.Peek(ctx)
+		if !ok {
+			return
+		}
+		a.empty.Pop(ctx)
+		ctx.Submit(f, f)
+	}
 }
 
 // poison answers what crashed the actor twice. The end of a write is decided
@@ -126,5 +160,7 @@ func (a *actorOf) poison(ctx *cell.Context, p *cell.Poison) {
 		}
 	case *written:
 		a.written(ctx, msg)
+	case *flush:
+		ctx.Submit(msg, msg)
 	}
 }

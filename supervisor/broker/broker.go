@@ -3,7 +3,6 @@
 package broker
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -38,7 +37,6 @@ import (
 	"emqttd/listeners/microscope"
 	"emqttd/listeners/tls"
 	"emqttd/protocol/message"
-	"emqttd/protocol/packet"
 	"emqttd/supervisor"
 	"emqttd/supervisor/broker/config"
 	"emqttd/supervisor/cell"
@@ -168,6 +166,7 @@ func (b *Broker) build() error {
 	b.env.Directory = b.directory
 	opts := &listeners.Options{Env: b.env, HandshakeTimeout: cfg.MQTT.HandshakeTimeout, WriteTimeout: cfg.MQTT.WriteTimeout,
 		ReadBuffer: int(cfg.Runtime.ReadBuffer), MaxCrashes: maxCrashes(cfg), CrashWindow: cfg.Runtime.ActorCrashWindow,
+		Shutdown: cfg.Runtime.ChildShutdown,
 		Portable: cfg.Runtime.Engine == config.EngineGoroutine, TLS: tls.NewPool(1024, workers(cfg)), Clock: b.clock, Log: b.log,
 		Actors: b.actors}
 	for i := range loopCount(cfg) {
@@ -260,38 +259,6 @@ func (b *Broker) intensity(s supervisor.Strategy, children ...supervisor.Child) 
 	return supervisor.Options{Strategy: s, MaxRestarts: most, Within: time.Hour, Children: children}
 }
 
-// tree is the boot list.
-func (b *Broker) tree(g *group.Group) *supervisor.Supervisor {
-	pool := func(name string, cells []*cell.Cell) supervisor.Child {
-		var children []supervisor.Child
-		for _, c := range cells {
-			children = append(children, supervisor.Child{Cell: c})
-		}
-		s := supervisor.New(name, g, b.intensity(supervisor.OneForOne, children...), b.log)
-		return supervisor.Child{Cell: s.Cell(), Supervisor: s}
-	}
-	children := []supervisor.Child{
-		{Cell: b.env.Store},
-		{Cell: b.env.Retainer},
-		pool("pubsub_sup", b.env.Router),
-		pool("sm_sup", b.env.SM),
-		{Cell: b.env.Sys},
-	}
-	for _, l := range b.loops {
-		s := supervisor.New(fmt.Sprintf("session_sup/%d", l.Index()), l.Group(), supervisor.Options{Strategy: supervisor.SimpleOneForOne}, b.log)
-		b.env.SessionSup = append(b.env.SessionSup, s.Cell())
-		children = append(children, supervisor.Child{Cell: s.Cell(), Supervisor: s},
-			supervisor.Child{Cell: l.Supervisor().Cell(), Supervisor: l.Supervisor()})
-	}
-	b.ports = b.makePorts(g)
-	var ports []*cell.Cell
-	for _, p := range b.ports {
-		ports = append(ports, p.cell)
-	}
-	children = append(children, pool("esockd_sup", ports))
-	return supervisor.New("emqttd_sup", g, b.intensity(supervisor.OneForOne, children...), b.log)
-}
-
 // actors gives a connection its actors; it runs on the connection's loop.
 func (b *Broker) actors(c *cast.Conn, owner cell.Owner, g *group.Group, l *listeners.Listener) {
 	wsloop.Init(b.kinds.wsLoop, c, owner, g, b.env.Limits().MaxPacketSize)
@@ -354,68 +321,4 @@ func (b *Broker) Addr(key string) net.Addr {
 		}
 	}
 	return nil
-}
-
-// Close stops without ceremony what Shutdown would stop in order.
-func (b *Broker) Close() {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	_ = b.Shutdown(ctx)
-}
-
-// Shutdown stops the broker in order: no new connections, every client is told
-// (0x8B in 5.0) and detached from its session, wills without delay are published,
-// what is owed to the store is written. When ctx ends first it stops whatever is
-// left, and says so.
-func (b *Broker) Shutdown(ctx context.Context) error {
-	b.mu.Lock()
-	if b.closed {
-		b.mu.Unlock()
-		return nil
-	}
-	b.closed = true
-	b.mu.Unlock()
-	err := b.closeDashboard()
-	for _, p := range b.ports {
-		p.close()
-	}
-	err = errors.Join(err, b.drain(ctx))
-	for _, l := range b.loops {
-		l.Close()
-	}
-	if b.stalls != nil { // the last: a loop that is stuck could not be closed
-		b.stalls.Close()
-	}
-	if b.env != nil && b.env.Trace != nil { // a start may fail before
-		err = errors.Join(err, b.env.Trace.Close())
-	}
-	b.stopLoading()
-	b.pool.Close()
-	if b.engine != nil {
-		err = errors.Join(err, b.engine.Close())
-	}
-	return err
-}
-
-// drain sends every client away and waits until they are gone.
-func (b *Broker) drain(ctx context.Context) error {
-	for _, l := range b.loops {
-		l.KickAll(packet.ServerShuttingDown, metrics.CloseShutdown)
-	}
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		left := 0
-		for _, l := range b.loops {
-			left += l.Len()
-		}
-		if left == 0 {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("broker: %d connections left at the end of the time for shutdown", left)
-		case <-tick.C:
-		}
-	}
 }

@@ -5,7 +5,7 @@
 // besides the programs that may import everything.
 //
 //	emqttd_sup                  one_for_one
-//	  store                     permanent
+//	  store                     permanent; stops when the engine has answered everything
 //	  retainer                  permanent
 //	  pubsub_sup                one_for_one: router/0 ...
 //	  sm_sup                    one_for_one: sm/0 ...
@@ -13,6 +13,9 @@
 //	  session_sup/N             simple_one_for_one, one per event loop
 //	  client_sup/N              simple_one_for_one, one per event loop: ws_loop, ws_client, protocol
 //	  esockd_sup                one_for_one: listener tcp:default, http_listener ws:default ...
+//
+// It stops from the bottom to the top (Shutdown), each step within
+// runtime.child_shutdown.
 //
 // In emqttd the root was one_for_all, so that any permanent child took all others
 // and every connection with it; here each repairs itself alone.

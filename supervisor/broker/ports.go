@@ -39,10 +39,21 @@ func (p *port) address() string {
 	return p.core.Addr().String()
 }
 
+// close ends what a stop of the supervision tree did not come to.
 func (p *port) close() {
 	if p.bound.Swap(false) && !p.attached {
 		p.core.Close()
 	}
+}
+
+// leave is what a listener does before its actor stops: nobody is let in any more;
+// who has knocked already is decided about.
+func (p *port) leave(done func()) {
+	if !p.bound.Swap(false) || p.attached {
+		done()
+		return
+	}
+	p.core.Stop(done)
 }
 
 // makePorts makes the listener actors; nothing is bound yet.

@@ -12,3 +12,15 @@ func (x *Context) explode() {
 		panic("crashed by an operator")
 	}
 }
+
+// Quit stops the actor when its turn comes: what was in the mailbox before it is
+// handled, what comes after it waits. It is what a supervisor that shuts down
+// sends, in the place of OTP's exit signal.
+type Quit struct {
+	link
+	taken bool
+}
+
+// Taken reports whether the actor has come to it. It may be called when the actor
+// has stopped.
+func (q *Quit) Taken() bool { return q.taken }

@@ -82,10 +82,18 @@ func (r *run) user() bool {
 	if m == nil {
 		return false
 	}
-	if t, ok := m.(*TimerFired); ok && !t.timer.Due(x.Now()) {
+	switch m := m.(type) {
+	case *TimerFired:
+		if !m.timer.Due(x.Now()) {
+			c.queue.Pop()
+			c.settled(m)
+			m.again(x.group)
+			return true
+		}
+	case *Quit:
 		c.queue.Pop()
-		c.settled(m)
-		t.again(x.group)
+		m.taken = true
+		c.Stop() // the next thing that Run does
 		return true
 	}
 	if c.attempts >= 2 && c.tried == m {

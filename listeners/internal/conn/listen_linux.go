@@ -84,10 +84,9 @@ func (s *fdListening) start() {
 	}
 }
 
-func (s *fdListening) stop() {
-	done := make(chan struct{})
+func (s *fdListening) stop(done func()) {
 	s.e.loop.Post(func() {
-		defer close(done)
+		defer done()
 		if s.stopped {
 			return
 		}
@@ -98,7 +97,6 @@ func (s *fdListening) stop() {
 			_ = os.Remove(s.address.String())
 		}
 	})
-	<-done
 }
 
 // ready takes what the kernel has accepted and lets the actor decide.

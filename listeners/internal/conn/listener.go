@@ -52,8 +52,9 @@ type Listener struct {
 // listening is a bound socket.
 type listening interface {
 	addr() net.Addr
-	// stop ends accepting; the socket is closed.
-	stop()
+	// stop ends accepting and closes the socket; then it calls done, which may be
+	// at once, and on any goroutine. It does not wait.
+	stop(done func())
 }
 
 // Len is the number of open connections.
@@ -65,8 +66,15 @@ func (ln *Listener) Accepted() uint64 { return ln.serial.Load() }
 // Addr is the bound address.
 func (ln *Listener) Addr() net.Addr { return ln.sock.addr() }
 
-// Close stops accepting. Connections stay.
-func (ln *Listener) Close() { ln.sock.stop() }
+// Stop stops accepting, without waiting, and then calls done. Connections stay.
+func (ln *Listener) Stop(done func()) { ln.sock.stop(done) }
+
+// Close is Stop that waits; not on an event loop.
+func (ln *Listener) Close() {
+	done := make(chan struct{})
+	ln.sock.stop(func() { close(done) })
+	<-done
+}
 
 func (ln *Listener) refused(c *Conn, r *ws.Refusal) {
 	if ln.Refused != nil {

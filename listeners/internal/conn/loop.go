@@ -27,7 +27,8 @@ type Options struct {
 	ReadBuffer       int // bytes read from one socket at a time
 	MaxCrashes       int // of one connection's actors within CrashWindow; one more closes it
 	CrashWindow      time.Duration
-	Portable         bool // goroutines even where there is epoll
+	Shutdown         time.Duration // that the connections of a loop may take to end when the broker stops
+	Portable         bool          // goroutines even where there is epoll
 	TLS              *tls.Pool
 	Clock            group.Clock
 	Log              zerolog.Logger
@@ -91,7 +92,8 @@ func NewLoop(index int, opts *Options) (*Loop, error) {
 func bare(index int, opts *Options) *Loop {
 	l := &Loop{opts: opts, index: index, shared: ws.NewShared(), conns: map[*Conn]struct{}{}, stopped: make(chan struct{})}
 	l.g = group.New("loop/"+string(rune('0'+index)), opts.Clock, func() { l.poll.wake() })
-	l.sup = supervisor.New("client_sup/"+string(rune('0'+index)), l.g, supervisor.Options{Strategy: supervisor.SimpleOneForOne}, opts.Log)
+	l.sup = supervisor.New("client_sup/"+string(rune('0'+index)), l.g, supervisor.Options{Strategy: supervisor.SimpleOneForOne,
+		Shutdown: opts.Shutdown, Leave: l.tellAll, Kill: l.dropAll}, opts.Log)
 	return l
 }
 
@@ -122,12 +124,8 @@ func (l *Loop) Post(f func()) {
 // started too.
 func (l *Loop) Close() {
 	l.Start()
-	l.Post(func() {
-		for c := range l.conns {
-			c.drop()
-		}
-		l.stop.Store(true)
-	})
+	l.dropAll()
+	l.Post(func() { l.stop.Store(true) })
 	<-l.stopped
 	l.poll.close()
 }
@@ -299,15 +297,25 @@ func (l *Loop) uncount(c *Conn) {
 	c.listener.n.Add(-1)
 }
 
-// KickAll ends every connection of the loop in order, from any goroutine.
-func (l *Loop) KickAll(code packet.ReasonCode, reason metrics.Close) {
+// tellAll ends every connection of the loop in order, with 0x8B [v5 3.14.2.1]: the
+// broker stops. Any goroutine may call it.
+func (l *Loop) tellAll() {
 	l.Post(func() {
 		for c := range l.conns {
 			if c.layer == inMQTT {
-				c.base.Protocol.Push(&cast.Kick{Code: code, Reason: reason})
+				c.base.Protocol.Push(&cast.Kick{Code: packet.ServerShuttingDown, Reason: metrics.CloseShutdown})
 			} else if c.layer != lingering {
-				c.end(reason, nil)
+				c.end(metrics.CloseShutdown, nil)
 			}
+		}
+	})
+}
+
+// dropAll lets go of every socket of the loop.
+func (l *Loop) dropAll() {
+	l.Post(func() {
+		for c := range l.conns {
+			c.drop()
 		}
 	})
 }

@@ -212,9 +212,12 @@ type netListening struct {
 
 func (s *netListening) addr() net.Addr { return s.nl.Addr() }
 
-func (s *netListening) stop() {
+func (s *netListening) stop(done func()) {
 	_ = s.nl.Close()
-	<-s.done
+	go func() {
+		<-s.done
+		done()
+	}()
 }
 
 func (s *netListening) accept() {

@@ -122,7 +122,16 @@ type Runtime struct {
 	// How long a stop (SIGTERM) may take: clients are told 0x8B, wills without
 	// delay are published, what is owed to the store is written. Then the
 	// process ends whatever is left.
+	//
+	// Within it the supervision tree stops in the reverse order of its start, and
+	// child_shutdown bounds each of its steps.
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" min:"0s" max:"1h" reload:"yes"`
+
+	// How long each service, and the connections or the sessions of one loop
+	// together, may take of it. Those that do not stop in this time are killed,
+	// which the log says: a connection that does not take its last bytes is
+	// dropped, a service's mailbox is left unread.
+	ChildShutdown time.Duration `yaml:"child_shutdown" min:"1ms" max:"1h"`
 }
 
 // Log configures the log on standard error.
@@ -209,6 +218,7 @@ func Default() *Config {
 			ActorCrashWindow: 10 * time.Second,
 			StallAfter:       time.Second,
 			ShutdownTimeout:  30 * time.Second,
+			ChildShutdown:    5 * time.Second,
 		},
 		Log:       Log{Level: LogInfo, Format: LogConsole, HexBytes: 64},
 		Listeners: defaultListeners(),
