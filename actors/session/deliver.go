@@ -44,6 +44,9 @@ func (st *stage) straight(d *cast.Dispatch) []*message.Message {
 		out.Deliveries = append(out.Deliveries, cast.Delivery{})
 		x := &out.Deliveries[len(out.Deliveries)-1]
 		x.Message, x.SubIDs = m, d.Sub.SubIDs()
+		if st.env.Trace.On() {
+			st.noteItem(trace.Delivered, "", &item{msg: m}, 0)
+		}
 	}
 	return nil
 }

@@ -62,6 +62,8 @@ func TestATraceShowsTheWayOfAMessage(t *testing.T) {
 	p.publish(packet.QoS1, 7, "room/4", "x")
 	sub.hears("room/4", "x")
 	sub.fence()
+	p.publish(packet.QoS0, 0, "room/5", "x")
+	sub.hears("room/5", "x")
 	p.publish(packet.QoS0, 0, "nobody/listens", "x")
 	got := until("protocol dropped PUBLISH nobody/listens no_subscriber")
 	for _, want := range []string{
@@ -71,6 +73,9 @@ func TestATraceShowsTheWayOfAMessage(t *testing.T) {
 		"ws_client sent PUBLISH room/4",
 		"session acknowledged PUBLISH room/4",
 		"ws_client sent PUBACK",
+		"protocol routed PUBLISH room/5",
+		"session delivered PUBLISH room/5",
+		"ws_client sent PUBLISH room/5",
 		"ws_client received PUBLISH nobody/listens",
 	} {
 		require.Contains(t, got, want)
