@@ -16,6 +16,8 @@ import (
 // and again. It is shared by all gates (cell.Acceptor for *poisoning).
 type Poisonings struct {
 	Bans *access.Bans
+	// Banned is told of each ban, on an event loop: it must not wait. Nil: nobody is.
+	Banned func(access.Ban)
 
 	mu   sync.Mutex
 	seen map[string][]int64 // times within the window, by client id; len <= maxPoisonings
@@ -64,9 +66,12 @@ func (p *Poisonings) Accept(m cell.Message) {
 	}
 	delete(p.seen, x.clientID)
 	now := time.Unix(0, x.at)
+	ban := access.Ban{Kind: access.BanClient, Value: x.clientID, At: now, Until: now.Add(x.limits.PoisonBan),
+		By: "poison", Reason: "its packets crashed actors"}
 	// A full list of bans is the operator's: this client then goes unbanned.
-	_ = p.Bans.Add(now, access.Ban{Kind: access.BanClient, Value: x.clientID, At: now, Until: now.Add(x.limits.PoisonBan),
-		By: "poison", Reason: "its packets crashed actors"})
+	if p.Bans.Add(now, ban) == nil && p.Banned != nil {
+		p.Banned(ban)
+	}
 }
 
 // poisoned counts a poisonous packet against the client id, if it has one.

@@ -48,6 +48,26 @@ func (b *Broker) loadBans() error {
 	return b.gates.Load().readBans() // the configuration's own say
 }
 
+// banned takes note of a ban that poison has made. It runs on an event loop: the
+// file is written by a worker, and if none has room, by the next ban or the end of
+// the broker.
+func (b *Broker) banned(ban access.Ban) {
+	b.log.Warn().Str("client_id", ban.Value).Time("until", ban.Until).Str("reason", ban.Reason).Msg("client banned")
+	b.bansOwed.Store(true)
+	b.pool.Try(b.saveOwed)
+}
+
+// saveOwed writes the list if a ban was made that is not written.
+func (b *Broker) saveOwed() {
+	if !b.bansOwed.Swap(false) {
+		return
+	}
+	if err := b.saveBans(); err != nil {
+		b.bansOwed.Store(true)
+		b.log.Error().Err(err).Msg("a ban is not saved: it ends with the broker")
+	}
+}
+
 // saveBans writes the list after a change by an operator.
 func (b *Broker) saveBans() error {
 	path := b.dataFile(bansFile)

@@ -3,6 +3,8 @@
 package broker_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -222,4 +224,26 @@ func (h *firstAttempts) At(c *cell.Cell, p cell.Phase, m cell.Message) {
 	if h.again = !h.again; h.again {
 		panic("first attempt")
 	}
+}
+
+// TestABanThatPoisonHasMadeIsSavedAtOnce: a client that crashes actors is kept out by
+// the next broker, too, however this one ends.
+func TestABanThatPoisonHasMadeIsSavedAtOnce(t *testing.T) {
+	sets := []string{"store.engine=pebble", "node.data_dir=" + t.TempDir(), "ban.poison_count=2"}
+	b := brokertest.AllowCrashes(t, sets...)
+	off := hooked(t, poisonous{cell.Decide})
+	bad := join(t, b, clean(packet.V5, "bad"))
+	for id := range packet.ID(2) {
+		bad.publish(packet.QoS1, id+1, "poison", "x")
+	}
+	file := filepath.Join(strings.TrimPrefix(sets[1], "node.data_dir="), "bans.json")
+	eventually(t, "it is in the file", func() bool {
+		text, err := os.ReadFile(file)
+		return err == nil && strings.Contains(string(text), `"bad"`)
+	})
+	off()
+	b.Stop()
+	b = brokertest.AllowCrashes(t, sets...)
+	_, ack := present(t, open(t, b, "tcp"), clean(packet.V5, "bad"))
+	require.Equal(t, packet.Banned, ack.Code)
 }
