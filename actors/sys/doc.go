@@ -9,6 +9,7 @@
 //
 //	$SYS/brokers                            the nodes, retained
 //	$SYS/brokers/NODE/version, sysdescr     retained
+//	$SYS/brokers/NODE/chaos                 retained while chaos.enabled: {"enabled":true,"faults":2,"hits":13}
 //	$SYS/brokers/NODE/uptime, datetime      with every report
 //	$SYS/brokers/NODE/stats/..., metrics/.. decimal numbers, with every report
 //	$SYS/brokers/NODE/clients/ID/connected  presence, as it happens; also .../disconnected

@@ -92,6 +92,7 @@ func (s *service) emqttd(o *outlet, on bool, now values, st *state) {
 	o.keep(on, "$SYS/brokers", s.env.Node)
 	o.keep(on, at+"/version", s.about.Version)
 	o.keep(on, at+"/sysdescr", s.about.Description)
+	s.publishChaos(o, on)
 	if !on {
 		return
 	}

@@ -18,6 +18,19 @@ type Figures struct {
 	Retained      func() int64 // messages
 	StoredBytes   func() int64 // retained and queued, with what they are charged beside their bytes
 	Heap          func() int64 // bytes of live and not yet collected objects
+
+	// Listeners is how full the fullest listener is, 1 when it turns connections
+	// away, and which that is; nil: there is none.
+	Listeners func() (share float64, summary string)
+	// Chaos is what is broken on purpose; nil: nothing ever is.
+	Chaos func() Chaos
+}
+
+// Chaos is what is broken on purpose at the moment.
+type Chaos struct {
+	Enabled bool  `json:"enabled"` // faults may be armed
+	Faults  int   `json:"faults"`  // that are armed
+	Hits    int64 `json:"hits"`    // of them
 }
 
 // FiguresOf reads the figures where they are kept.

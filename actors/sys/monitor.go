@@ -57,6 +57,12 @@ func (s *Memory) probes() []Probe {
 			func(Monitor) float64 { return 1 }, s.noRoom},
 		{"store_full", alarm.Error, "sessions and retained messages hold as much as store.max_bytes allows",
 			func(Monitor) float64 { return 1 }, s.storeFull},
+		{"listener_full", alarm.Error, "a listener has as many connections as it takes: others are turned away",
+			func(Monitor) float64 { return 1 }, s.listenerFull},
+		{alarmChaos, alarm.Warning, "administrators may crash actors on purpose",
+			func(Monitor) float64 { return 1 }, s.chaosAllowed},
+		{alarmFaults, alarm.Error, "faults are armed: actors crash on purpose",
+			func(Monitor) float64 { return 1 }, s.faultsArmed},
 	}
 }
 
@@ -168,6 +174,15 @@ func (s *Memory) storeFull(any) (float64, string, any) {
 		return 1, fmt.Sprintf("%d of %d bytes", held, most), nil
 	}
 	return 0, "", nil
+}
+
+// listenerFull stays up until the listener has a fifth of its places free.
+func (s *Memory) listenerFull(any) (float64, string, any) {
+	if s.figures.Listeners == nil {
+		return 0, "", nil
+	}
+	share, summary := s.figures.Listeners()
+	return share, summary, nil
 }
 
 // announce tells of an alarm under $SYS. alarms -> sys.

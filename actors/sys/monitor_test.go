@@ -44,5 +44,5 @@ func TestMarksComeFromTheSettings(t *testing.T) {
 	for _, p := range new(Memory).probes() {
 		got[p.ID] = p.Mark(m)
 	}
-	require.Equal(t, map[string]float64{"long_gc": 1, "long_schedule": 2, "large_mailbox": 3, "large_heap": 4, "disk_low": 1, "store_full": 1}, got)
+	require.Equal(t, map[string]float64{"long_gc": 1, "long_schedule": 2, "large_mailbox": 3, "large_heap": 4, "disk_low": 1, "store_full": 1, "listener_full": 1, "chaos": 1, "chaos_faults": 1}, got)
 }

@@ -96,6 +96,8 @@ func (s *service) Receive(ctx *cell.Context) {
 		s.watch(ctx, msg.set.Monitor)
 	case *announce:
 		s.announce(ctx, msg.alarm)
+	case *broken:
+		s.broken(ctx)
 	case *cell.TimerFired:
 		if msg.Key == timerLook {
 			s.monitor(ctx)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"emqttd/listeners/api"
 	"emqttd/supervisor/chaos"
 )
 
@@ -38,6 +39,9 @@ type Options struct {
 	Stop    func(kind string) error // stops an actor of a kind that no message passes
 	Log     zerolog.Logger
 	Now     func() time.Time // nil: the machine's
+	// Changed is told that faults were armed or disarmed, from any goroutine; it must
+	// not wait, and may be nil.
+	Changed func()
 }
 
 // Lab is the crash lab of one broker.
@@ -56,6 +60,9 @@ type Lab struct {
 func New(o Options) *Lab {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Changed == nil {
+		o.Changed = func() {}
 	}
 	l := &Lab{opts: o}
 	l.injector = chaos.NewInjector(chaos.Options{Kill: chaos.KillSelf, OnHit: l.hit})
@@ -83,8 +90,38 @@ func (l *Lab) add(line string) (id int, err error) {
 	id, err = l.injector.Add(f)
 	if err == nil {
 		l.opts.Log.Warn().Int("id", id).Stringer("fault", f).Msg("fault armed")
+		l.opts.Changed()
 	}
 	return id, err
+}
+
+// clear disarms a fault.
+func (l *Lab) clear(id int) error {
+	if !l.injector.Clear(id) {
+		return fmt.Errorf("fault %d: %w", id, api.ErrNotFound)
+	}
+	l.opts.Log.Warn().Int("id", id).Msg("fault disarmed")
+	l.opts.Changed()
+	return nil
+}
+
+func (l *Lab) clearAll() {
+	l.injector.ClearAll()
+	l.opts.Log.Warn().Msg("all faults disarmed")
+	l.opts.Changed()
+}
+
+// Enabled reports whether the lab is open.
+func (l *Lab) Enabled() bool { return l.opts.Enabled }
+
+// Armed is how many faults are armed, and how often they have hit. It does not
+// wait.
+func (l *Lab) Armed() (faults int, hits int64) {
+	for _, a := range l.injector.List() {
+		faults++
+		hits += a.Hits
+	}
+	return faults, hits
 }
 
 // hit keeps a hit. It runs on the goroutine of the actor that is hit: a mutex

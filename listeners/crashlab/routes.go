@@ -4,7 +4,6 @@ package crashlab
 
 import (
 	_ "embed"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -112,15 +111,10 @@ func (l *Lab) Extension() api.Extension {
 		get("/chaos/runs", func(*api.Call) (any, error) { return l.list(), nil }),
 		change(http.MethodPost, "/chaos/faults", "arm", l.postFault),
 		change(http.MethodDelete, "/chaos/faults", "clear_all", func(*api.Call) (any, error) {
-			l.injector.ClearAll()
+			l.clearAll()
 			return nil, nil
 		}),
-		change(http.MethodDelete, "/chaos/faults/{id}", "clear", numbered(func(id int) error {
-			if !l.injector.Clear(id) {
-				return fmt.Errorf("fault %d: %w", id, api.ErrNotFound)
-			}
-			return nil
-		})),
+		change(http.MethodDelete, "/chaos/faults/{id}", "clear", numbered(l.clear)),
 		change(http.MethodPost, "/chaos/runs", "run", l.postRun),
 		change(http.MethodDelete, "/chaos/runs/{id}", "stop", numbered(l.stop)),
 	}}

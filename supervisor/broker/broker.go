@@ -73,11 +73,12 @@ type Broker struct {
 	audit     *api.Audit
 	scope     *microscope.Microscope // nil: not served
 	watches   watches                // who looks at the way of packets through the actors
-	lab       *crashlab.Lab
+	lab       atomic.Pointer[crashlab.Lab]
 	origins   atomic.Pointer[config.Origins]
 	sampler   sampler
 	reload    atomic.Pointer[func() ([]string, error)]
-	banFile   sync.Mutex // of those who write it
+	banFile   sync.Mutex  // of those who write it
+	bansOwed  atomic.Bool // a ban was made and is not in the file
 
 	loaded chan struct{} // closed when the retained messages are read; nil: they were at once
 	unload atomic.Bool   // stop reading them
@@ -116,6 +117,7 @@ func StartWith(cfg *config.Config, log zerolog.Logger, engine store.Engine) (*Br
 		return nil, err
 	}
 	b.gates.Store(g)
+	g.poisonings.Banned = b.banned
 	if err := b.build(); err != nil {
 		b.Close()
 		return nil, err
@@ -215,7 +217,9 @@ func (b *Broker) services() {
 	if b.manual {
 		set.Monitor.Interval = 0 // what this process measures is no part of a simulation
 	}
-	b.kinds.sys = sys.Kind(sys.NewMemory(b.pub, sys.FiguresOf(b.pub), sys.About{Version: Version(), Description: description,
+	figures := sys.FiguresOf(b.pub)
+	figures.Listeners, figures.Chaos = b.fullest, b.broken
+	b.kinds.sys = sys.Kind(sys.NewMemory(b.pub, figures, sys.About{Version: Version(), Description: description,
 		Started: b.started.UnixNano()}, set))
 	env.Sys = cell.New(b.kinds.sys, "sys", g, nil)
 	b.kinds.session = session.Kind(env)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 
+	"emqttd/actors/sys"
 	"emqttd/listeners/crashlab"
 	"emqttd/supervisor/cell"
 )
@@ -14,13 +15,25 @@ import (
 // makeLab makes the crash lab, which is closed unless chaos.enabled, and arms the
 // faults of the configuration.
 func (b *Broker) makeLab() error {
-	b.lab = crashlab.New(crashlab.Options{Enabled: b.cfg.Chaos.Enabled, Stop: b.StopService, Log: b.log,
-		Dial: func(ctx context.Context, _ string) (net.Conn, error) { return b.Dial(ctx) }})
+	lab := crashlab.New(crashlab.Options{Enabled: b.cfg.Chaos.Enabled, Stop: b.StopService, Log: b.log,
+		Dial:    func(ctx context.Context, _ string) (net.Conn, error) { return b.Dial(ctx) },
+		Changed: func() { sys.Broken(b.env.Sys) }})
+	b.lab.Store(lab)
 	if !b.cfg.Chaos.Enabled {
 		return nil
 	}
 	b.log.Warn().Str("hint", "not for production: set chaos.enabled to false").Msg("actors may be crashed on purpose")
-	return b.lab.Arm(b.cfg.Chaos.Faults)
+	sys.Broken(b.env.Sys)
+	return lab.Arm(b.cfg.Chaos.Faults)
+}
+
+// broken is what is broken on purpose, for alarms and $SYS.
+func (b *Broker) broken() (c sys.Chaos) {
+	if lab := b.lab.Load(); lab != nil {
+		c.Enabled = lab.Enabled()
+		c.Faults, c.Hits = lab.Armed()
+	}
+	return c
 }
 
 // StopService stops the first service of a kind, as an operator's mistake would:

@@ -129,8 +129,8 @@ func (b *Broker) portOf(key string) *port {
 }
 
 func (b *Broker) closeDashboard() error {
-	if b.lab != nil {
-		b.lab.Close()
+	if lab := b.lab.Load(); lab != nil {
+		lab.Close()
 	}
 	if b.scope != nil {
 		b.scope.Close()

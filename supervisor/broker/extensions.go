@@ -13,7 +13,7 @@ import (
 
 // extensions are the routes that other packages bring to the API, one line each.
 func (b *Broker) extensions() (all []api.Extension) {
-	all = append(all, b.lab.Extension(), b.deadLetters())
+	all = append(all, b.lab.Load().Extension(), b.deadLetters())
 	if b.cfg.Dashboard.Microscope.Enabled {
 		b.scope = b.newMicroscope()
 		all = append(all, b.scope.Extension())

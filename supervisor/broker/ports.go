@@ -126,6 +126,17 @@ func (b *Broker) listen() error {
 	return nil
 }
 
+// fullest is the listener that is fullest, 1 when it takes nobody any more.
+func (b *Broker) fullest() (share float64, summary string) {
+	for _, p := range b.ports {
+		n, most := p.core.Len(), p.door.Rules().MaxConnections
+		if x := float64(n) / float64(max(most, 1)); x > share {
+			share, summary = x, fmt.Sprintf("%s: %d of %d connections, %d were turned away", p.core.Base.Name, n, most, p.door.Turned.Full.Load())
+		}
+	}
+	return share, summary
+}
+
 // warnAnonymous says once that names and passwords are not looked at.
 func (b *Broker) warnAnonymous() {
 	for _, p := range b.ports {

@@ -50,6 +50,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	}
 	b.stopLoading()
 	b.pool.Close()
+	b.saveOwed()
 	if b.engine != nil {
 		err = errors.Join(err, b.engine.Close())
 	}
