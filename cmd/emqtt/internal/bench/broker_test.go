@@ -195,7 +195,7 @@ func TestWhatABrokerDoesWrongIsFound(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := tt.b.start(t, nil)
-			c := Config{Scenario: tt.play, URL: "mqtt://" + b.addr, QoS: tt.qos, Publishers: 1, Subscribers: 1, Window: 10, Messages: 500, Patience: 300 * time.Millisecond}
+			c := Config{Scenario: tt.play, URL: "mqtt://" + b.addr, QoS: tt.qos, Publishers: 1, Subscribers: 1, Window: 10, Messages: 500, Patience: 2 * time.Second}
 			if tt.play == "shared" {
 				c.Subscribers = 2
 			}
@@ -244,7 +244,7 @@ func TestTLSIsLoadedByGoroutines(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
 	trust := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	r, err := Run(t.Context(), Config{Scenario: "p2p", URL: "mqtts://" + b.addr, TLS: trust, Publishers: 3, Subscribers: 5, Messages: 3000})
+	r, err := Run(t.Context(), Config{Scenario: "p2p", URL: "mqtts://" + b.addr, TLS: trust, Publishers: 3, Subscribers: 5, Messages: 3000, Patience: time.Minute})
 	require.NoError(t, err)
 	require.True(t, r.OK, "%+v", r.Tally)
 	require.Equal(t, r.Tally.Expected, r.Tally.Delivered)
