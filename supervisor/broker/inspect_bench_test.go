@@ -31,13 +31,17 @@ func crowd(b *testing.B, n int) inspector {
 	_, err = c.Connect(context.Background())
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = c.Close() })
-	one, ok := br.directory.Client("one")
-	require.True(b, ok)
+	br.Crowd("one", n)
+	return inspector{br}
+}
+
+// Crowd adds n entries to the directory that share the connection of a client.
+func (b *Broker) Crowd(client string, n int) {
+	one, _ := b.directory.Client(client)
 	for i := range n {
-		br.directory.Accept(&cast.Client{ClientID: fmt.Sprintf("client-%06d", i), Username: fmt.Sprintf("user-%d", i%100), Peer: one.Peer,
+		b.directory.Accept(&cast.Client{ClientID: fmt.Sprintf("client-%06d", i), Username: fmt.Sprintf("user-%d", i%100), Peer: one.Peer,
 			Version: one.Version, ConnectedAt: one.ConnectedAt + int64(i*7919%n), Epoch: 1, Conn: one.Conn, Session: one.Session})
 	}
-	return inspector{br}
 }
 
 // BenchmarkAPageOfAHundredThousandClients is what one request costs.
