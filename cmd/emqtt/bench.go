@@ -51,7 +51,7 @@ unless told that it may, and ends by itself.`,
 		},
 	}
 	o.flags(cmd)
-	cmd.AddCommand(relayCommand(w), journalCommand(w), compareCommand(w), benchConnCommand(w), benchPubCommand(w), benchSubCommand(w))
+	cmd.AddCommand(relayCommand(w), journalCommand(w), compareCommand(w), growthCommand(w), benchConnCommand(w), benchPubCommand(w), benchSubCommand(w))
 	return cmd
 }
 

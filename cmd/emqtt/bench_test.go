@@ -79,6 +79,7 @@ func TestBenchRefuses(t *testing.T) {
 		{"a journal that others can reach", []string{"journal", "--listen", "0.0.0.0:0", "--dir", t.TempDir()}, "loopback"},
 		{"a comparison that is not there", []string{"compare", "/nonexistent"}, "no such file"},
 		{"a comparison of nothing", []string{"compare", ours}, "at least one broker"},
+		{"a growth that is not there", []string{"growth", "/nonexistent"}, "no such file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := emqtt(t, "", append([]string{"bench"}, c.args...)...)

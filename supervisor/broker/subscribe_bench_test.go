@@ -71,7 +71,7 @@ func heapInUse() uint64 {
 func BenchmarkRoute(b *testing.B) {
 	for _, n := range []int{1_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprintf("filters=%d", n), func(b *testing.B) {
-			const sessions, run = 10, 100
+			const sessions = 10
 			p := newBench(b)
 			var all []*farEnd
 			for range sessions {
@@ -80,29 +80,60 @@ func BenchmarkRoute(b *testing.B) {
 			for i, read := range p.subscribes(n, 100) {
 				p.give(all[i%sessions], read)
 			}
-			from := p.client(true)
-			rng := rand.New(rand.NewPCG(1, 1))
-			reads := make([][]byte, 100)
-			for i := range reads {
-				for range run {
-					topic := fmt.Sprintf("bench-0a1b2c3d/r/%08d/x", rng.IntN(n))
-					reads[i] = append(reads[i], p.publishes(packet.QoS0, topic, 1, 64)...)
-				}
-			}
-			delivered := func() (bytes int) {
-				for _, w := range all {
-					bytes += w.bytes
-				}
-				return bytes
-			}
-			before, i := delivered(), 0
-			b.ReportAllocs()
-			for b.Loop() {
-				p.give(from, reads[i%len(reads)])
-				i++
-			}
-			require.Equal(b, b.N*len(reads[0]), delivered()-before, "bytes delivered")
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*run), "ns/msg")
+			reads, run := p.scattered("bench-0a1b2c3d/r/%08d/x", n)
+			p.pass(b, all, reads, run)
 		})
 	}
+}
+
+// BenchmarkConnections passes messages to one of many connections, each with a
+// session and a filter of its own, on sockets in memory: more than a process may
+// have descriptors for. What a message costs must not grow with them, but for the
+// caches that they do not fit into.
+func BenchmarkConnections(b *testing.B) {
+	for _, n := range []int{10, 1_000, 100_000} {
+		b.Run(fmt.Sprintf("connections=%d", n), func(b *testing.B) {
+			p := newBench(b)
+			before := heapInUse()
+			var all []*farEnd
+			for i := range n {
+				all = append(all, p.client(true, packet.Subscription{Filter: fmt.Sprintf("bench/r/%08d/+", i)}))
+			}
+			each := float64(heapInUse()-before) / float64(n)
+			reads, run := p.scattered("bench/r/%08d/x", n)
+			p.pass(b, all, reads, run)
+			b.ReportMetric(each, "B/connection")
+		})
+	}
+}
+
+// scattered are reads of run messages each, to topics that are drawn from n.
+func (p *bench) scattered(topic string, n int) (reads [][]byte, run int) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	reads, run = make([][]byte, 100), 100
+	for i := range reads {
+		for range run {
+			reads[i] = append(reads[i], p.publishes(packet.QoS0, fmt.Sprintf(topic, rng.IntN(n)), 1, 64)...)
+		}
+	}
+	return reads, run
+}
+
+// pass is the benchmark's loop: all of what is published is delivered once.
+func (p *bench) pass(b *testing.B, to []*farEnd, reads [][]byte, run int) {
+	from := p.client(true)
+	delivered := func() (bytes int) {
+		for _, w := range to {
+			bytes += w.bytes
+		}
+		return bytes
+	}
+	before, i := delivered(), 0
+	b.ReportAllocs()
+	for b.Loop() {
+		p.give(from, reads[i%len(reads)])
+		i++
+	}
+	require.Equal(b, b.N*len(reads[0]), delivered()-before, "bytes delivered")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*run), "ns/msg")
 }

@@ -18,11 +18,12 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// Comparison is the file of `emqtt bench compare`.
+// Comparison is the file of `emqtt bench compare` and `emqtt bench growth`.
 type Comparison struct {
 	Rounds    int                `yaml:"rounds"`
 	Brokers   []ComparedBroker   `yaml:"brokers"`
 	Scenarios []ComparedScenario `yaml:"scenarios"`
+	Axes      []Axis             `yaml:"axes"`      // more scenarios: one for each value of each
 	Arguments string             `yaml:"arguments"` // of every run
 }
 
@@ -65,6 +66,12 @@ func ParseComparison(text []byte) (*Comparison, error) {
 	}
 	if c.Rounds == 0 {
 		c.Rounds = 5
+	}
+	for i := range c.Axes {
+		if err := c.Axes[i].check(); err != nil {
+			return nil, err
+		}
+		c.Scenarios = append(c.Scenarios, c.Axes[i].scenarios()...)
 	}
 	if c.Rounds < 0 || c.Rounds > maxRounds || len(c.Brokers) == 0 || len(c.Scenarios) == 0 || len(c.Brokers)*len(c.Scenarios) > maxRows {
 		return nil, fmt.Errorf("bench: compare: want 1 to %d rounds, at least one broker and one scenario", maxRounds)

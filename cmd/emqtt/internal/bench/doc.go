@@ -24,5 +24,6 @@
 //
 // Reading order: config.go (what can be asked for), scenarios.go, traffic.go
 // (the phases of a run), publisher.go, verify.go; below them loop.go, conn.go
-// and the drivers; relay.go is the floor, compare.go plays several brokers.
+// and the drivers; relay.go is the floor, compare.go plays several brokers,
+// growth.go and plot.go show what costs do as something grows.
 package bench
