@@ -234,7 +234,7 @@ func TestPage(t *testing.T) {
 // pageNames are the addresses of all pages, and of what is inside some.
 var pageNames = []string{
 	"overview", "alarms", "clients", "clients/861694030142473", "sessions", "topics", "routes", "subscriptions", "retained", "retained?topic=room/4/climate",
-	"retained?view=list", "actors", "actors?view=kinds", "crash_lab", "trace", "listeners", "bans", "users", "audit", "configuration", "http_api", "nothing",
+	"retained?view=list", "dead_letters", "actors", "actors?view=kinds", "crash_lab", "trace", "listeners", "bans", "users", "audit", "configuration", "http_api", "nothing",
 }
 
 // TestPageLooks takes a picture of every page on a desk and on a phone. Whoever

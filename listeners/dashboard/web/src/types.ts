@@ -386,6 +386,26 @@ export interface TraceEvent {
   count?: number
 }
 
+export interface Grave {
+  client_id: string
+  letters: number
+  bytes: number
+  newest_at: string
+}
+
+export interface DeadLetter {
+  serial: number
+  topic: string
+  qos: number
+  retain: boolean
+  from?: string
+  published_at: string
+  payload_base64: string | null
+  payload_text?: string
+  reason: string
+  crashed_at: string
+}
+
 export interface Alarm {
   id: string
   severity: string

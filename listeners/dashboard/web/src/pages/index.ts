@@ -9,6 +9,7 @@ import { bans } from './bans'
 import { clients } from './clients'
 import { config } from './config'
 import { crashlab } from './crashlab'
+import { deadLetters } from './deadletters'
 import { httpapi } from './httpapi'
 import { listeners, routes, sessions, subscriptions, topics } from './lists'
 import { overview } from './overview'
@@ -29,6 +30,7 @@ export const pages: Page[] = [
   routes,
   subscriptions,
   retained,
+  deadLetters,
   websocket,
   actors,
   crashlab,

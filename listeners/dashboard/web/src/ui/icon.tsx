@@ -9,6 +9,7 @@ const shapes = {
   routes: 'M5 5.5a1.5 1.5 0 1 0 0-.01M15 14.5a1.5 1.5 0 1 0 0-.01M6.5 5.5H11a3 3 0 0 1 0 6H9a1.5 1.5 0 0 0 0 3h4.5',
   subscriptions: 'M4 10a6 6 0 0 1 12 0v3l1.5 2h-15L4 13zM8.5 17.5h3',
   retained: 'M4 4h12v13l-6-3.5L4 17z',
+  letter: 'M3 5h14v10H3zM3 5l7 6 7-6',
   websocket: 'M3 7h11M11 4l3 3-3 3M17 13H6M9 10l-3 3 3 3',
   actors: 'M8 3h4v4H8zM2.5 13h4v4h-4zM13.5 13h4v4h-4zM10 7v3M4.5 13v-3h11v3',
   crash: 'M11 2 4 11.5h5L8 18l8-10h-5z',
