@@ -119,6 +119,8 @@ tools() {
 	command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || want+=(mosquitto)
 	command -v chromium >/dev/null || want+=(chromium) # the page's tests
 	command -v node >/dev/null || want+=(nodejs npm)   # MQTT.js; the page's sources
+	command -v mkfs.xfs >/dev/null || [ -x /usr/sbin/mkfs.xfs ] || want+=(xfsprogs) # power losses
+	command -v mkfs.ext4 >/dev/null || [ -x /usr/sbin/mkfs.ext4 ] || want+=(e2fsprogs)
 	if ((${#want[@]} > 0)) && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 		twice install "${want[@]}" || true
 	fi
