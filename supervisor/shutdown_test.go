@@ -106,7 +106,7 @@ func TestWhatDoesNotStopInItsTimeIsKilled(t *testing.T) {
 	require.Nil(t, h.child(1).PID())
 	require.Nil(t, h.child(0).PID())
 	require.Equal(t, ending{times: 1, killed: []string{"slow"}}, *end)
-	require.Equal(t, 1, strings.Count(h.log.String(), "\n"), h.log.String())
+	require.Equal(t, 1, strings.Count(h.log.String(), `"level":"error"`), h.log.String())
 	require.Contains(t, h.log.String(), `"actor":"slow","supervisor":"sup","mailbox":0,"shutdown":3000,"message":"killed: it did not stop in its time"`)
 	require.Empty(t, h.root.Stopping())
 	finish() // too late, and nothing comes of it
