@@ -17,7 +17,16 @@ const compressFrom = 256
 // compressed if that was agreed on and the payload is worth it. Nothing is
 // appended for an empty payload, or behind a close frame.
 func (d *Driver) AppendMessage(out, payload []byte) []byte {
-	if d.ended != nil || len(payload) == 0 {
+	if d.ended != nil {
+		return out
+	}
+	return d.AppendLast(out, payload)
+}
+
+// AppendLast is AppendMessage before the close frame that Feed has returned, for
+// the answers to what came before the peer's.
+func (d *Driver) AppendLast(out, payload []byte) []byte {
+	if len(payload) == 0 {
 		return out
 	}
 	size := len(out)

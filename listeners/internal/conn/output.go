@@ -57,7 +57,11 @@ func (c *Conn) wrap() {
 	}
 	b := c.turn
 	if c.ws != nil {
-		c.loop.frame = c.ws.AppendMessage(c.loop.frame[:0], b)
+		if c.parting == nil {
+			c.loop.frame = c.ws.AppendMessage(c.loop.frame[:0], b)
+		} else { // its close frame is not written yet
+			c.loop.frame = c.ws.AppendLast(c.loop.frame[:0], b)
+		}
 		b = c.loop.frame
 	}
 	c.loop.giveBack(c.turn)
