@@ -93,21 +93,18 @@ func (l *loop) data(ctx *cell.Context, d *cast.Data) {
 	single := ctx.Again()
 	batch := batches.Get().(*cast.Received)
 	s := slot.Edit(ctx, &l.state)
-	more := s.parser // here until the end: nearly every packet leaves it as it was
 	for rest := d.Rest(); len(rest) > 0; {
-		next, p, left, err := more.Parse(rest, batch.Slab)
+		p, left, err := s.parser.Next(rest, batch.Slab)
 		if err != nil {
-			s.parser, s.broken = more, true
+			s.broken = true
 			l.pass(ctx, batch)
 			ctx.Cast(&l.conn.Client, faulty(err, rest, l.env.Limits().HexBytes))
 			return
 		}
-		more = next
 		if p != nil {
 			batch.Packets = append(batch.Packets, p)
 		}
 		if single {
-			s.parser = more
 			l.pass(ctx, batch)
 			d.Step(len(rest) - len(left))
 			ctx.Commit(d)
@@ -116,7 +113,6 @@ func (l *loop) data(ctx *cell.Context, d *cast.Data) {
 		}
 		rest = left
 	}
-	s.parser = more
 	l.pass(ctx, batch)
 }
 

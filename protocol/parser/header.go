@@ -59,6 +59,19 @@ func (p *Parser) feed(h header, b byte) (header, packet.Fault) {
 	return h, checkLength(h, p.version)
 }
 
+// short is feed for the first byte and a remaining length of one byte together.
+func (p *Parser) short(first, length byte) (h header, fault packet.Fault) {
+	h.first, h.stage = first, stageLength
+	if fault = firstByteFaults[p.role][versionRow(p.version)][first]; fault != packet.FaultNone {
+		return h, fault
+	}
+	h.length, h.lengthBytes, h.stage = uint32(length), 1, stageBody
+	if 2+uint32(length) > p.max {
+		return h, packet.FaultPacketTooLarge
+	}
+	return h, checkLength(h, p.version)
+}
+
 // checkLength refuses a remaining length that no packet of its type can have.
 func checkLength(h header, v packet.Version) packet.Fault {
 	bounds := &v3Lengths

@@ -83,6 +83,20 @@ func appendAck(dst []byte, a *packet.Ack, l layout) []byte {
 	return appendTail(appendID(dst, a.ID), a.Code, a.Properties, l)
 }
 
+// ShortAck is the size of an acknowledgement that says nothing but success, in
+// bytes.
+const ShortAck = 4
+
+// AppendShortAck is Append for such an acknowledgement, which nearly all are; it
+// reports false, and appends nothing, if a has more to say in version v.
+func AppendShortAck(dst []byte, a *packet.Ack, v packet.Version) ([]byte, bool) {
+	if a.ID == 0 || a.Kind < packet.PUBACK || a.Kind > packet.PUBCOMP || !v.Valid() ||
+		v == packet.V5 && (a.Code != packet.Success || a.Properties != nil) {
+		return dst, false
+	}
+	return append(dst, byte(a.Kind)<<4|fixedFlags(a.Kind), 2, byte(a.ID>>8), byte(a.ID)), true
+}
+
 func measureAuth(a *packet.Auth, v packet.Version) (layout, error) {
 	if v != packet.V5 {
 		return layout{}, invalid(packet.AUTH, "is 5.0 only")
