@@ -26,30 +26,50 @@ func (c *cursor) Advance() { c.at, c.ahead = c.at+c.ahead, 0 }
 
 func (c *cursor) place() int { return c.at + c.ahead }
 
-// packets is the content of a message that others can join before it is
-// performed.
+// packets are some for one receiver, in the order of their coming.
 type packets struct {
 	Packets []packet.Packet
-	acks    []packet.Ack // the acknowledgements among them
+	// Acks follow Packets: a run of acknowledgements, of which there is one for nearly
+	// every message.
+	Acks []packet.Ack
 }
 
-// Join adds a packet (cell.Joinable). Acknowledgements, of which there is one for
-// nearly every message, are copied: the caller may use their memory again.
-func (s *packets) Join(p any) {
+// Join adds a packet. An acknowledgement is copied.
+func (s *packets) Join(p packet.Packet) {
 	if a, ok := p.(*packet.Ack); ok {
-		s.acks = append(s.acks, *a) // if it moves, the packets before keep what it was
-		s.Packets = append(s.Packets, &s.acks[len(s.acks)-1])
+		s.Acks = append(s.Acks, *a)
 		return
 	}
-	s.Packets = append(s.Packets, p.(packet.Packet))
+	for _, a := range s.Acks { // they come before p
+		s.Packets = append(s.Packets, &a)
+	}
+	s.Acks = s.Acks[:0]
+	s.Packets = append(s.Packets, p)
 }
+
+// All calls yield for each packet.
+func (s *packets) All(yield func(packet.Packet) bool) {
+	for _, p := range s.Packets {
+		if !yield(p) {
+			return
+		}
+	}
+	for i := range s.Acks {
+		if !yield(&s.Acks[i]) {
+			return
+		}
+	}
+}
+
+// Len is the number of packets.
+func (s *packets) Len() int { return len(s.Packets) + len(s.Acks) }
 
 // reset empties it, and reports whether its memory is fit to be used again.
 func (s *packets) reset() bool {
 	clear(s.Packets)
-	clear(s.acks)
-	s.Packets, s.acks = s.Packets[:0], s.acks[:0]
-	return cap(s.Packets) <= keptParts
+	clear(s.Acks)
+	s.Packets, s.Acks = s.Packets[:0], s.Acks[:0]
+	return max(cap(s.Packets), cap(s.Acks)) <= keptParts
 }
 
 // keptParts is how large a message may be whose memory is used again.

@@ -122,16 +122,12 @@ type Release struct {
 
 var releases = sync.Pool{New: func() any { return new(Releases) }}
 
-// NewReleases is a batch of one, from the pool.
-func NewReleases(epoch uint64, r *Release) *Releases {
+// NewReleases is a batch of some parts, from the pool.
+func NewReleases(epoch uint64, parts ...Release) *Releases {
 	b := releases.Get().(*Releases)
-	b.Epoch = epoch
-	b.Join(r)
+	b.Epoch, b.Items = epoch, append(b.Items, parts...)
 	return b
 }
-
-// Join adds a copy of a *Release (cell.Joinable).
-func (b *Releases) Join(r any) { b.Items = append(b.Items, *r.(*Release)) }
 
 // Current is the part that is decided about, nil behind the last.
 func (b *Releases) Current() *Release {
@@ -160,11 +156,10 @@ type Acked struct {
 
 var ackeds = sync.Pool{New: func() any { return new(Acked) }}
 
-// NewAcked is a batch of one, from the pool.
-func NewAcked(epoch uint64, p *packet.Ack) *Acked {
+// NewAcked is an empty batch, from the pool.
+func NewAcked(epoch uint64) *Acked {
 	a := ackeds.Get().(*Acked)
 	a.Epoch = epoch
-	a.Join(p)
 	return a
 }
 
@@ -182,12 +177,6 @@ type Ack struct {
 	ID   packet.ID
 	Code packet.ReasonCode
 }
-
-// AckOf is what a session needs of p.
-func AckOf(p *packet.Ack) Ack { return Ack{Kind: p.Kind, ID: p.ID, Code: p.Code} }
-
-// Join adds a *packet.Ack to an Acked that is not performed yet (cell.Joinable).
-func (a *Acked) Join(p any) { a.Acks = append(a.Acks, AckOf(p.(*packet.Ack))) }
 
 // Subscribe adds subscriptions. protocol -> session: {subscribe, TopicTable,
 // AckFun}. Codes holds the answer to filters that are refused already, and

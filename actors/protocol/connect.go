@@ -312,9 +312,9 @@ func (st *stage) sessionStarted(msg *cast.SessionStarted) {
 	st.trace(trace.Event{Step: trace.Accepted, Packet: packet.CONNECT.String(), Reason: presence(msg.Present)})
 	st.arrived()
 	st.x.Clear(st.connect.Timer())
-	st.x.Cast(&st.conn.Client, st.settled())
-	st.x.Cast(&st.conn.Client, cast.NewSend(s.version, ack))
-	st.x.Cast(s.session, &cast.Ready{Epoch: s.epoch})
+	st.tellClient(st.settled())
+	st.tellClient(cast.NewSend(s.version, ack))
+	st.tellSession(&cast.Ready{Epoch: s.epoch})
 	if e := st.env.Log.Info(); e.Enabled() {
 		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", s.clientID).Stringer("peer", st.conn.Peer).
 			Str("username", s.user).Stringer("version", s.version).Bool("session_present", msg.Present).

@@ -109,7 +109,7 @@ func (d *desk) said() (out []string) {
 	for _, m := range d.client.Take() {
 		switch m := m.(type) {
 		case *cast.Send:
-			for _, p := range m.Packets {
+			for p := range m.All {
 				out = append(out, tell(p))
 			}
 		case *cast.Shutdown:

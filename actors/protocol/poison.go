@@ -34,6 +34,7 @@ func (st *stage) poison(p *cell.Poison) {
 		return
 	}
 	st.reject(pub, packet.ImplementationSpecificError)
+	st.flush()
 	st.x.Return(r)
 	r.Next()
 	st.x.Commit(r) // the last act: what follows it would be tried at the next packet

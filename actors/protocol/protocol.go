@@ -136,11 +136,11 @@ type stage struct {
 	x   *cell.Context
 	s   *state // the copy that the present part of the message changes
 
-	fanned  int            // deliveries that this message has caused
-	pubacks []packet.Ack   // PUBACKs of this message, until Send has copied them
-	parts   []cast.Release // of this message, until Releases has copied them
-	full    bool           // the store is, as this message has found it
-	asked   bool           // full is known
+	fanned int      // deliveries that this message has caused
+	out    gathered // what it has to say, until flush
+	leads  bool     // the PUBLISH that was decided about last can lead a run
+	full   bool     // the store is, as this message has found it
+	asked  bool     // full is known
 
 	slab    message.Slab // memory for messages
 	topic   string       // of the last PUBLISH that passed checkTopic
@@ -154,7 +154,7 @@ func (st *stage) edit() { st.s = slot.Edit(st.x, &st.state) }
 
 // Receive implements cell.Stage.
 func (st *stage) Receive(ctx *cell.Context) {
-	st.x, st.fanned, st.asked, st.pubacks, st.parts = ctx, 0, false, st.pubacks[:0], st.parts[:0]
+	st.x, st.fanned, st.asked, st.out = ctx, 0, false, gathered{}
 	st.edit()
 	switch msg := ctx.Message().(type) {
 	case *cast.Received:
@@ -186,6 +186,7 @@ func (st *stage) Receive(ctx *cell.Context) {
 	default:
 		st.log().Warn().Type("message", msg).Msg("unexpected message")
 	}
+	st.flush()
 }
 
 func (st *stage) log() *zerolog.Logger {
@@ -210,13 +211,19 @@ func (st *stage) received(r *cast.Received) {
 			st.putOff(r)
 			return
 		}
+		st.leads = false
 		if st.s.phase != closing && st.s.phase != leaving {
 			st.packet(p)
+		}
+		if single {
+			st.flush() // before Next: what crashes is p's
 		}
 		r.Next()
 		if single {
 			st.x.Commit(r)
 			st.edit()
+		} else if st.leads {
+			st.run(r, p.(*packet.Publish).QoS)
 		}
 		if st.fanned > st.env.Limits().DeliveriesPerTurn && r.Current() != nil {
 			st.breathe(0)
@@ -227,6 +234,7 @@ func (st *stage) received(r *cast.Received) {
 // putOff keeps the packets that were not decided about for later.
 func (st *stage) putOff(r *cast.Received) {
 	if r.Moved() {
+		st.flush()
 		st.x.Commit(r)
 		st.edit()
 	}
@@ -345,16 +353,6 @@ func (st *stage) packet(p packet.Packet) {
 
 var pingresp = &packet.Pingresp{}
 
-// send writes a packet to the client, together with those that this message has
-// caused before.
-func (st *stage) send(p packet.Packet) {
-	if s, ok := st.x.LastCast(&st.conn.Client).(*cast.Send); ok {
-		st.x.Join(s, p)
-		return
-	}
-	st.x.Cast(&st.conn.Client, cast.NewSend(st.s.version, p))
-}
-
 // fault ends the connection because the peer breaks a rule: the table of
 // packet.Fault says with which code; 3.1 and 3.1.1 have none, and no CONNACK
 // means no DISCONNECT.
@@ -393,7 +391,7 @@ func (st *stage) shut(code packet.ReasonCode, reason metrics.Close, detail strin
 func (st *stage) leave(p packet.Packet, reason metrics.Close, detail string) {
 	st.s.phase = leaving
 	st.s.last = &cast.Shutdown{Version: st.s.version, Packet: p, Reason: reason, Detail: detail}
-	st.x.Cast(st.s.session, &cast.Finish{Epoch: st.s.epoch})
+	st.tellSession(&cast.Finish{Epoch: st.s.epoch})
 }
 
 // left closes once nothing is owed any more.
@@ -411,7 +409,7 @@ func (st *stage) close(p packet.Packet, reason metrics.Close, detail string) {
 	}
 	st.s.phase, st.s.reason = closing, reason
 	st.x.Clear(st.connect.Timer())
-	st.x.Cast(&st.conn.Client, &cast.Shutdown{Version: st.s.version, Packet: p, Reason: reason, Detail: detail})
+	st.tellClient(&cast.Shutdown{Version: st.s.version, Packet: p, Reason: reason, Detail: detail})
 }
 
 // faulty answers bytes that are not MQTT.
@@ -497,7 +495,7 @@ func (st *stage) detach(reason metrics.Close, reply *cell.Cell) {
 		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", s.clientID).Stringer("peer", st.conn.Peer).
 			Stringer("reason", reason).Msg("client disconnected")
 	}
-	st.x.Cast(s.session, &cast.Detach{Epoch: s.epoch, Reason: reason, KeepWill: s.keepWill,
+	st.tellSession(&cast.Detach{Epoch: s.epoch, Reason: reason, KeepWill: s.keepWill,
 		HasExpiry: s.hasExpiry, Expiry: s.newExpiry, Reply: reply})
 	st.departed(reason)
 }

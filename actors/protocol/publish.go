@@ -61,10 +61,12 @@ func (st *stage) publish1(p *packet.Publish) {
 		if p.QoS == packet.QoS1 {
 			st.ack(0, p.ID, packet.Success)
 		}
+		st.leads = true
 		return
 	}
 	out := st.pub.Publish(st.x, m, st.publishing())
 	st.fanned += out.Matched
+	st.leads = out.Matched > 0 && !out.Waits
 	if p.QoS == packet.QoS0 {
 		return
 	}
@@ -107,17 +109,11 @@ func (st *stage) level() cast.Durability {
 // [v3.1.1 MQTT-4.6.0-2, v5 MQTT-4.6.0-2].
 func (st *stage) ack(tag uint64, id packet.ID, code packet.ReasonCode) {
 	if tag == 0 && st.acks.Len(st.x) == 0 {
-		st.send(st.puback(id, code))
+		st.puback(id, code)
 		return
 	}
 	st.acks.Push(st.x, ack{tag, id, code})
 	st.flushAcks()
-}
-
-// puback is a PUBACK in the memory of the decision: Send copies it.
-func (st *stage) puback(id packet.ID, code packet.ReasonCode) *packet.Ack {
-	st.pubacks = append(st.pubacks, packet.Ack{Kind: packet.PUBACK, ID: id, Code: code})
-	return &st.pubacks[len(st.pubacks)-1]
 }
 
 func (st *stage) flushAcks() {
@@ -127,7 +123,7 @@ func (st *stage) flushAcks() {
 			break
 		}
 		st.acks.Pop(st.x)
-		st.send(st.puback(a.id, a.code))
+		st.puback(a.id, a.code)
 	}
 	if st.s.paused && st.s.phase == connected && !st.s.ratePaused && !st.s.behind && st.outstanding() < st.env.Limits().ReceiveMaximum {
 		st.unpause()
@@ -296,32 +292,6 @@ func (st *stage) reject(p *packet.Publish, code packet.ReasonCode) {
 	}
 }
 
-// acked takes the acknowledgements of a client: those of deliveries go to the
-// session, PUBREL too.
-func (st *stage) acked(p *packet.Ack) {
-	switch p.Kind {
-	case packet.PUBREL:
-		st.handOn(cast.Release{ID: p.ID, Code: p.Code})
-	default:
-		if m, ok := st.x.LastCast(st.s.session).(*cast.Acked); ok {
-			st.x.Join(m, p)
-			return
-		}
-		st.x.Cast(st.s.session, cast.NewAcked(st.s.epoch, p))
-	}
-}
-
-// handOn hands a QoS 2 PUBLISH or a PUBREL to the session, together with those
-// that this message has brought before.
-func (st *stage) handOn(r cast.Release) {
-	if b, ok := st.x.LastCast(st.s.session).(*cast.Releases); ok {
-		st.parts = append(st.parts, r)
-		st.x.Join(b, &st.parts[len(st.parts)-1])
-		return
-	}
-	st.x.Cast(st.s.session, cast.NewReleases(st.s.epoch, &r))
-}
-
 // answer sends what the session has decided, and frees what the packet held of
 // the receive maximum.
 func (st *stage) answer(msg *cast.Answer) {
@@ -329,12 +299,18 @@ func (st *stage) answer(msg *cast.Answer) {
 		return
 	}
 	for _, p := range msg.Packets {
-		if a, ok := p.(*packet.Ack); ok && (a.Kind == packet.PUBCOMP || a.Kind == packet.PUBREC && a.Code.Failed()) {
-			st.flying.Remove(st.x, a.ID)
-		}
 		st.send(p)
 		if _, ok := p.(*packet.Suback); ok {
 			st.subscribed()
+		}
+	}
+	if len(msg.Acks) > 0 {
+		s := st.sending()
+		s.Acks = append(s.Acks, msg.Acks...)
+		for i := range msg.Acks {
+			if a := &msg.Acks[i]; a.Kind == packet.PUBCOMP || a.Kind == packet.PUBREC && a.Code.Failed() {
+				st.flying.Remove(st.x, a.ID)
+			}
 		}
 	}
 	if msg.Finished {

@@ -24,7 +24,7 @@ func (st *stage) subscribe(p *packet.Subscribe) {
 		codes[i] = code
 	}
 	st.s.subscribing++
-	st.x.Cast(st.s.session, &cast.Subscribe{Epoch: st.s.epoch, Packet: p, Codes: codes})
+	st.tellSession(&cast.Subscribe{Epoch: st.s.epoch, Packet: p, Codes: codes})
 }
 
 // checkFilter is the code for filter i, or a fault that ends the connection.
@@ -64,5 +64,5 @@ func (st *stage) unsubscribe(p *packet.Unsubscribe) {
 	if len(p.Filters) > st.env.Limits().MaxFilters {
 		p.Filters = p.Filters[:st.env.Limits().MaxFilters]
 	}
-	st.x.Cast(st.s.session, &cast.Unsubscribe{Epoch: st.s.epoch, Packet: p})
+	st.tellSession(&cast.Unsubscribe{Epoch: st.s.epoch, Packet: p})
 }

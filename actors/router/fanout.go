@@ -225,8 +225,12 @@ func (f *Fanout) First(m *message.Message) *Fanout {
 	return f
 }
 
+// Add puts a message behind the run, for the decision whose own the fan-out is
+// (cell.Context.OwnFan).
+func (f *Fanout) Add(m *message.Message) { f.msgs = append(f.msgs, m) }
+
 // Join implements cell.Joinable.
-func (f *Fanout) Join(m any) { f.msgs = append(f.msgs, m.(*message.Message)) }
+func (f *Fanout) Join(m any) { f.Add(m.(*message.Message)) }
 
 // Len implements cell.Fanout.
 func (f *Fanout) Len() int {

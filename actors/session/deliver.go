@@ -10,6 +10,7 @@ import (
 	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
 	"emqttd/protocol/serializer"
+	"emqttd/supervisor/cell"
 )
 
 // dispatch takes a run of messages that match a subscription: {dispatch, Topic,
@@ -30,16 +31,27 @@ func (st *stage) dispatch(d *cast.Dispatch) {
 }
 
 // straight hands on what of a run of messages has nothing in its way, from the
-// front: QoS 0 that needs no look at window, queue or limits for each message. It
+// front: what needs no look at window, queue, limits or store for each message. It
 // returns the rest, which offer decides about one by one.
 func (st *stage) straight(d *cast.Dispatch) []*message.Message {
-	if !st.live() || st.s.congested || st.s.maxPacket > 0 || st.queue.Len(st.x) > 0 || st.full() {
+	if len(d.Messages) == 0 || !st.live() || st.s.congested || st.s.maxPacket > 0 || st.queue.Len(st.x) > 0 || st.full() {
 		return d.Messages
 	}
-	out, qos := st.deliver(), d.Sub.QoS
-	for i, m := range d.Messages {
-		if min(m.QoS, qos) > packet.QoS0 || m.Retain || m.Expiry != 0 || len(out.Deliveries) >= maxDeliver {
-			return d.Messages[i:]
+	out := st.deliver()
+	run := d.Messages[:min(len(d.Messages), maxDeliver-len(out.Deliveries))]
+	n := 0
+	if qos := min(d.Messages[0].QoS, d.Sub.QoS); qos == packet.QoS0 {
+		n = st.straight0(out, run, d)
+	} else if !st.durable() && !st.env.Trace.On() {
+		n = st.straight1(out, run, d, qos)
+	}
+	return d.Messages[n:]
+}
+
+func (st *stage) straight0(out *cast.Deliver, run []*message.Message, d *cast.Dispatch) int {
+	for i, m := range run {
+		if min(m.QoS, d.Sub.QoS) > packet.QoS0 || m.Retain || m.Expiry != 0 {
+			return i
 		}
 		out.Deliveries = append(out.Deliveries, cast.Delivery{})
 		x := &out.Deliveries[len(out.Deliveries)-1]
@@ -48,7 +60,36 @@ func (st *stage) straight(d *cast.Dispatch) []*message.Message {
 			st.noteItem(trace.Delivered, "", &item{msg: m}, 0)
 		}
 	}
-	return nil
+	return len(run)
+}
+
+// straight1 sends QoS 1 or 2 messages of a session without a record in the store, as
+// many as the window has room for. What they have in common is written to memory
+// that is the window's already (see cell.WindowEdit).
+func (st *stage) straight1(out *cast.Deliver, run []*message.Message, d *cast.Dispatch, qos packet.QoS) int {
+	w := st.inflight.Edit(st.x)
+	run = run[:max(0, min(len(run), st.s.window-w.Seen()))]
+	n := 0
+	for _, m := range run {
+		if min(m.QoS, d.Sub.QoS) != qos || m.Retain || m.Expiry != 0 {
+			break
+		}
+		n++
+		st.x.Blame(m)
+		st.s.sent++
+		id := w.Next(st.s.nextID)
+		st.s.nextID = id
+		f := w.Put(id)
+		f.msg, f.qos, f.retain, f.again, f.found, f.subIDs, f.share = m, qos, false, false, false, d.Sub.SubIDs(), d.Share
+		f.order, f.released, f.tag, f.epoch = st.s.sent, false, 0, st.s.epoch
+		out.Deliveries = append(out.Deliveries, cast.Delivery{})
+		x := &out.Deliveries[len(out.Deliveries)-1]
+		x.Message, x.QoS, x.ID, x.SubIDs = m, qos, id, d.Sub.SubIDs()
+	}
+	if d.Share != nil && n > 0 {
+		st.x.Count(&st.self.Busy, int64(n))
+	}
+	return n
 }
 
 // lookedUp reports whether a retained message that arrives live is found, or
@@ -101,19 +142,21 @@ func (st *stage) send(it item) bool {
 	if it.qos == packet.QoS2 && st.durable() {
 		// The mapping is durable before the PUBLISH leaves: else the id of another
 		// message after a restart would make a duplicate.
-		f.tag = st.commit(committing{kind: thenDeliver, id: id}, st.op(store.PutInflight, id, f))
+		f.tag = st.commit(committing{kind: thenDeliver, id: id}, st.op(store.PutInflight, id, &f))
 		st.inflight.Put(st.x, id, f)
 		st.traceItem(trace.Queued, "its packet id has to be stored", &it, id)
 		return true
 	}
 	st.traceItem(trace.Delivered, "", &it, id)
 	st.inflight.Put(st.x, id, f)
-	st.lazily(st.op(store.PutInflight, id, f))
+	if st.durable() {
+		st.lazily(st.op(store.PutInflight, id, &f))
+	}
 	st.put(cast.Delivery{Message: it.msg, QoS: it.qos, Retain: it.retain, Dup: it.again, ID: id, SubIDs: it.subIDs})
 	return true
 }
 
-func (st *stage) op(kind store.OpKind, id packet.ID, f flight) store.Op {
+func (st *stage) op(kind store.OpKind, id packet.ID, f *flight) store.Op {
 	op := store.Op{Kind: kind, Session: st.number, ID: id, Message: f.msg, QoS: f.qos, Retain: f.retain}
 	if f.released {
 		op.Phase = store.Released
@@ -289,16 +332,17 @@ func (st *stage) acked(msg *cast.Acked) {
 	if msg.Epoch != st.s.epoch {
 		return
 	}
+	w := st.inflight.Edit(st.x)
 	for _, a := range msg.Acks {
-		f, ok := st.inflight.Get(st.x, a.ID)
+		f := w.Look(a.ID)
 		switch {
-		case ok && !f.takes(a.Kind):
+		case f != nil && !f.takes(a.Kind):
 			st.fault(packet.FaultAckKind)
 			return
 		case a.Kind == packet.PUBREC:
-			st.pubrec(a, f, ok)
-		case ok:
-			st.done(a.ID, f)
+			st.pubrec(a, f)
+		case f != nil:
+			st.done(w, a.ID, f)
 		}
 	}
 }
@@ -317,28 +361,34 @@ func (f *flight) takes(kind packet.Type) bool {
 	}
 }
 
-func (st *stage) done(id packet.ID, f flight) {
+// done ends what is in flight under id.
+func (st *stage) done(w *cell.WindowEdit[packet.ID, flight], id packet.ID, f *flight) {
 	st.traceItem(trace.Acknowledged, "", &f.item, id)
-	st.inflight.Delete(st.x, id)
-	st.lazily(st.op(store.DelInflight, id, f))
-	st.busy(f.item, -1)
+	if st.durable() {
+		st.lazily(st.op(store.DelInflight, id, f))
+	}
+	if f.share != nil {
+		st.busy(f.item, -1)
+	}
+	w.Delete(id)
 }
 
 // pubrec answers PUBREC: a failure discards the message [v5 MQTT-4.8.2-6], an
 // identifier that is not in use is released all the same [v5 3.6.2.1].
-func (st *stage) pubrec(msg cast.Ack, f flight, ok bool) {
+func (st *stage) pubrec(msg cast.Ack, f *flight) {
 	switch {
-	case !ok:
+	case f == nil:
 		if !msg.Code.Failed() && st.live() {
 			d := st.deliver()
 			d.PubrelBad = append(d.PubrelBad, msg.ID)
 		}
 	case msg.Code.Failed():
-		st.done(msg.ID, f)
+		st.done(st.inflight.Edit(st.x), msg.ID, f)
 	default:
+		f := *f
 		f.released = true
 		if st.durable() {
-			f.tag = st.commit(committing{kind: thenRelease, id: msg.ID}, st.op(store.PutInflight, msg.ID, f))
+			f.tag = st.commit(committing{kind: thenRelease, id: msg.ID}, st.op(store.PutInflight, msg.ID, &f))
 		} else if st.live() {
 			d := st.deliver()
 			d.Pubrel = append(d.Pubrel, msg.ID)
@@ -375,9 +425,11 @@ func (st *stage) releases(b *cast.Releases) {
 		if b.Epoch == st.s.epoch && st.s.conn != nil {
 			st.release(r)
 		}
+		if single {
+			st.flush() // before Next: what crashes is r's
+		}
 		b.Next()
 		if single {
-			st.flush()
 			st.x.Commit(b)
 			st.begin()
 		}
@@ -496,28 +548,38 @@ func (st *stage) flushAnswers() {
 	}
 }
 
-// say tells the protocol actor, together with what this message has caused
-// before.
+// say tells the protocol actor, when the decision is over.
 func (st *stage) say(a answer) {
 	switch {
 	case st.s.conn == nil:
 	case a.finish:
-		m := cast.NewAnswer(st.s.epoch)
-		m.Finished = true
-		st.x.Cast(&st.s.conn.Protocol, m)
+		st.sayNow() // nothing joins it
+		st.telling().Finished = true
+		st.sayNow()
 	default:
-		st.acks = append(st.acks, a.ack)
-		st.tell(&st.acks[len(st.acks)-1])
+		m := st.telling()
+		m.Acks = append(m.Acks, a.ack)
 	}
 }
 
+// tell is say for a SUBACK or UNSUBACK: at once, before the retained messages that
+// follow it are asked for.
 func (st *stage) tell(p packet.Packet) {
-	to := &st.s.conn.Protocol
-	if m, ok := st.x.LastCast(to).(*cast.Answer); ok && !m.Finished {
-		st.x.Join(m, p)
-		return
+	st.telling().Join(p)
+	st.sayNow()
+}
+
+func (st *stage) telling() *cast.Answer {
+	if st.saying == nil {
+		st.saying, st.sayingTo = cast.NewAnswer(st.s.epoch), &st.s.conn.Protocol
 	}
-	m := cast.NewAnswer(st.s.epoch)
-	m.Join(p)
-	st.x.Cast(to, m)
+	return st.saying
+}
+
+// sayNow casts what was said so far: something else for the protocol actor follows.
+func (st *stage) sayNow() {
+	if st.saying != nil {
+		st.x.Cast(st.sayingTo, st.saying)
+		st.saying = nil
+	}
 }

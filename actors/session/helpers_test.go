@@ -228,7 +228,7 @@ func (e *end) answered() (out []string) {
 	for _, m := range e.protocol.Take() {
 		switch m := m.(type) {
 		case *cast.Answer:
-			for _, p := range m.Packets {
+			for p := range m.All {
 				switch p := p.(type) {
 				case *packet.Ack:
 					out = append(out, fmt.Sprintf("%s #%d %#02x", p.Kind, p.ID, byte(p.Code)))

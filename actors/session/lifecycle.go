@@ -303,6 +303,7 @@ func (st *stage) destroy(msg *cast.Destroy) {
 		if msg.Reason == metrics.CloseKicked {
 			code = packet.AdministrativeAction
 		}
+		st.sayNow()
 		st.x.Cast(&s.conn.Protocol, &cast.Kick{Code: code, Reason: msg.Reason, Detached: true})
 		st.offline()
 	}

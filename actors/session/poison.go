@@ -102,7 +102,7 @@ func (st *stage) unearth(m *message.Message, crash *cell.Crash) bool {
 	}
 	for id, f := range st.inflight.All {
 		if f.msg == m {
-			st.done(id, f) // a client that has it already is answered: the id is unknown
+			st.done(st.inflight.Edit(st.x), id, &f) // a client that has it already is answered: the id is unknown
 			st.bury(f.item, crash)
 			return true
 		}

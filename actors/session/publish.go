@@ -159,3 +159,13 @@ func (p *Publisher) Join(ctx *cell.Context, m *message.Message) (int, bool) {
 	ctx.Join(f, m)
 	return f.Targets(), true
 }
+
+// Lead is the fan-out that the decision has queued last, if it is still its own
+// and further messages of the same publisher to the topic may be added; nil: they
+// have to be published.
+func (p *Publisher) Lead(ctx *cell.Context, topic string) *router.Fanout {
+	if f, ok := ctx.OwnFan().(*router.Fanout); ok && !f.Durable && f.Same(topic) {
+		return f
+	}
+	return nil
+}

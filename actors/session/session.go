@@ -205,13 +205,14 @@ type stage struct {
 	out *cast.Deliver
 	ops []store.Op // lazy ones of this decision
 
-	acks []packet.Ack   // of this message, until Answer has copied them
-	rest *cast.Releases // what is handed in again without its poisonous part
+	saying   *cast.Answer // what it says to the protocol actor, until flush
+	sayingTo *cell.Cell
+	rest     *cast.Releases // what is handed in again without its poisonous part
 }
 
 // Receive implements cell.Stage.
 func (st *stage) Receive(ctx *cell.Context) {
-	st.x, st.acks, st.rest = ctx, st.acks[:0], nil
+	st.x, st.rest = ctx, nil
 	st.begin()
 	switch msg := ctx.Message().(type) {
 	case *cast.Dispatch:
@@ -271,12 +272,18 @@ func (st *stage) Receive(ctx *cell.Context) {
 }
 
 // begin is the beginning of a decision.
-func (st *stage) begin() { st.s, st.out, st.ops = slot.Edit(st.x, &st.state), nil, nil }
+func (st *stage) begin() {
+	st.s, st.out, st.ops = slot.Edit(st.x, &st.state), nil, nil
+	st.saying = nil
+}
 
 // flush hands on what the decision has gathered.
 func (st *stage) flush() {
-	if st.out != nil {
-		st.x.Cast(&st.s.conn.Client, st.out)
+	st.sayNow()
+	if d := st.out; d != nil && len(d.Deliveries)+len(d.Pubrel)+len(d.PubrelBad) > 0 {
+		st.x.Cast(&st.s.conn.Client, d)
+	} else if d != nil {
+		d.Release()
 	}
 	if len(st.ops) > 0 {
 		st.x.Submit(st.pub.Log, &store.Commit{Ops: st.ops})
@@ -375,6 +382,7 @@ func (st *stage) deliver() *cast.Deliver {
 // kick closes the connection, if there is one; its Detach follows.
 func (st *stage) kick(code packet.ReasonCode, reason metrics.Close) {
 	if st.s.conn != nil {
+		st.sayNow()
 		st.x.Cast(&st.s.conn.Protocol, &cast.Kick{Code: code, Reason: reason})
 	}
 }

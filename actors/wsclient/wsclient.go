@@ -83,7 +83,7 @@ func (c *client) Receive(ctx *cell.Context) {
 	case *cast.Deliver:
 		c.deliver(ctx, msg)
 	case *cast.Send:
-		c.send(ctx, msg.Version, msg.Packets)
+		c.send(ctx, msg)
 	case *cast.Connected:
 		c.connected(ctx, msg)
 	case *cast.Shutdown:
@@ -116,9 +116,14 @@ func (c *client) received(ctx *cell.Context, r *cast.Received) {
 	var packets [16]int64 // counted together: an effect per packet would cost more than the packet
 	var messages [3]int64
 	for _, p := range r.Packets {
-		packets[p.Type()]++
-		if pub, ok := p.(*packet.Publish); ok {
-			messages[pub.QoS]++
+		switch p := p.(type) {
+		case *packet.Publish:
+			packets[packet.PUBLISH]++
+			messages[p.QoS]++
+		case *packet.Ack:
+			packets[p.Kind]++
+		default:
+			packets[p.Type()]++
 		}
 	}
 	count(ctx, packets[:], c.env.Metrics.PacketsReceived[:])
@@ -165,32 +170,49 @@ func (c *client) watch(ctx *cell.Context) {
 
 // send writes packets; an acknowledgement that is too large for the client goes
 // without its reason string and user properties.
-func (c *client) send(ctx *cell.Context, v packet.Version, packets []packet.Packet) {
+func (c *client) send(ctx *cell.Context, msg *cast.Send) {
 	if slot.See(ctx, &c.state).closing {
 		return
 	}
+	v := msg.Version
 	if v == 0 {
 		v = packet.V311
 	}
 	b := ctx.Bytes()
 	var sent [16]int64
-	for _, p := range packets {
-		if c.state.maxPacket > 0 && !serializer.FitReason(p, v, c.state.maxPacket) {
-			c.trace(ctx, trace.Event{Step: trace.Dropped, Reason: "larger than the client takes", Packet: p.Type().String()})
-			continue // [v5 MQTT-3.1.2-24]: it must not be sent
+	for _, p := range msg.Packets {
+		b = c.append(ctx, b, p, v, &sent)
+	}
+	trace := c.env.Trace.On()
+	for i := range msg.Acks {
+		a := &msg.Acks[i]
+		if short, ok := serializer.AppendShortAck(b, a, v); ok && !trace && (c.state.maxPacket == 0 || c.state.maxPacket >= serializer.ShortAck) {
+			b = short
+			sent[a.Kind]++
+			continue
 		}
-		if c.env.Trace.On() {
-			c.traceSent(ctx, p)
-		}
-		var err error
-		if b, err = serializer.Append(b, p, v); err != nil {
-			panic("ws_client: " + p.Type().String() + ": " + err.Error())
-		}
-		sent[p.Type()]++
+		b = c.append(ctx, b, a, v, &sent)
 	}
 	count(ctx, sent[:], c.env.Metrics.PacketsSent[:])
-	ctx.Count(&c.packetsOut, int64(len(packets)))
+	ctx.Count(&c.packetsOut, int64(msg.Len()))
 	ctx.Write(c.conn.Out, b)
+}
+
+// append appends one packet, unless the client does not take it.
+func (c *client) append(ctx *cell.Context, b []byte, p packet.Packet, v packet.Version, sent *[16]int64) []byte {
+	if c.state.maxPacket > 0 && !serializer.FitReason(p, v, c.state.maxPacket) {
+		c.trace(ctx, trace.Event{Step: trace.Dropped, Reason: "larger than the client takes", Packet: p.Type().String()})
+		return b // [v5 MQTT-3.1.2-24]: it must not be sent
+	}
+	if c.env.Trace.On() {
+		c.traceSent(ctx, p)
+	}
+	b, err := serializer.Append(b, p, v)
+	if err != nil {
+		panic("ws_client: " + p.Type().String() + ": " + err.Error())
+	}
+	sent[p.Type()]++
+	return b
 }
 
 // count adds each n to its counter.
@@ -310,7 +332,7 @@ func (c *client) shutdown(ctx *cell.Context, msg *cast.Shutdown) {
 		return
 	}
 	if msg.Packet != nil {
-		c.send(ctx, msg.Version, []packet.Packet{msg.Packet})
+		c.send(ctx, cast.NewSend(msg.Version, msg.Packet))
 	}
 	slot.Edit(ctx, &c.state).closing = true
 	ctx.Clear(c.keepAlive.Timer())

@@ -53,7 +53,9 @@ func what(m cell.Message) string {
 	case *cast.Deliver:
 		return fmt.Sprintf("%d PUBLISH to the socket", len(m.Deliveries))
 	case *cast.Send:
-		return fmt.Sprintf("%s to the socket", m.Packets[0].Type())
+		for p := range m.All {
+			return fmt.Sprintf("%s to the socket", p.Type())
+		}
 	}
 	return ""
 }

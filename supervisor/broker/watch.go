@@ -163,7 +163,7 @@ func detail(m cell.Message) string {
 	case *cast.Received:
 		return types(m.Packets)
 	case *cast.Send:
-		return types(m.Packets) + " to the socket"
+		return types(slices.Collect(m.All)) + " to the socket"
 	case *cast.Connected:
 		return "keep alive, limits and session of the connection"
 	case *cast.StartSession:

@@ -183,6 +183,15 @@ func (x *Context) LastFan() Fanout {
 	return nil
 }
 
+// OwnFan is LastFan if it is not committed: what the decision under way has made,
+// and a crash takes away with it, it may go on making without Join.
+func (x *Context) OwnFan() Fanout {
+	if x.lastFan < x.ready {
+		return nil
+	}
+	return x.LastFan()
+}
+
 // LastCast is the message that this message's decisions have queued last for
 // cell to, nil when there is none, or when casts to lastCasts other cells lie
 // between.
