@@ -49,7 +49,8 @@ func newDesk(t *testing.T, w *stagetest.World) *desk {
 		MaxFilters: 3, MaxSubscriptions: 100, MaxUserProperties: 2, MaxPropertiesSize: 1 << 10, MaxQoS: 2, Retain: true, Wildcard: true,
 		Shared: true, SubscriptionIDs: true, SharedStrategy: "round_robin", KeepAliveFactor: 1.5, AliasIn: 4, AliasOut: 4,
 		ReceiveMaximum: 3, MaxExpiry: time.Hour, V3Expiry: time.Hour, MaxWillDelay: time.Minute, RetainedCount: 10, RetainedPayload: 1 << 10,
-		StoreBytes: 1 << 20, DeliveriesPerTurn: 1000, HexBytes: 32, PoisonCount: 3, PoisonWindow: time.Minute, PoisonBan: time.Hour}
+		StoreBytes: 1 << 20, DeliveriesPerTurn: 1000, HexBytes: 32, PoisonCount: 3, PoisonWindow: time.Minute, PoisonBan: time.Hour,
+		ConnectTimeout: 10 * time.Second}
 	d.env = cast.NewEnv("emqttd@127.0.0.1", zerolog.Nop(), new(metrics.Metrics), &d.limits)
 	d.client = w.ProbeAt(&d.conn.Client, "client", nil)
 	d.sm, d.session, d.store, d.sys, d.subscriber = w.Probe("sm"), w.Probe("session"), w.Probe("store"), w.Probe("sys"), w.Probe("subscriber")

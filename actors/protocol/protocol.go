@@ -68,10 +68,12 @@ type state struct {
 	authData   []byte // for the CONNACK
 	session    *cell.Cell
 	epoch      uint64
-	keepWill   bool // false: DISCONNECT took the will away
-	detached   bool // the session needs no Detach
-	gone       bool // the connection is closed, but the session manager has not answered
-	over       bool // of gone: Closed has come
+	keepWill   bool         // false: DISCONNECT took the will away
+	detached   bool         // the session needs no Detach
+	gone       bool         // the connection is closed, but the session manager has not answered
+	over       bool         // of gone: Closed has come
+	parting    *cast.Closed // the peer is gone, but what it sent before has to be handled first
+	partingAt  int64        // since when
 	paused     bool
 	token      uint64 // of commits
 	committed  uint64
@@ -311,6 +313,10 @@ func (st *stage) unhold() {
 		st.held.Pop(st.x)
 		all = append(all, r)
 	}
+	if st.s.parting != nil {
+		all = append(all, st.s.parting)
+		st.s.parting = nil
+	}
 	for i := len(all) - 1; i >= 0; i-- {
 		st.x.Return(all[i])
 	}
@@ -390,6 +396,7 @@ func (st *stage) shut(code packet.ReasonCode, reason metrics.Close, detail strin
 // the session, which has some of them to give, sends Answer back.
 func (st *stage) leave(p packet.Packet, reason metrics.Close, detail string) {
 	st.s.phase = leaving
+	st.part()
 	st.s.last = &cast.Shutdown{Version: st.s.version, Packet: p, Reason: reason, Detail: detail}
 	st.tellSession(&cast.Finish{Epoch: st.s.epoch})
 }
@@ -408,6 +415,7 @@ func (st *stage) close(p packet.Packet, reason metrics.Close, detail string) {
 		st.s.gone = true // the session manager's answer is still to come
 	}
 	st.s.phase, st.s.reason = closing, reason
+	st.part()
 	st.x.Clear(st.connect.Timer())
 	st.tellClient(&cast.Shutdown{Version: st.s.version, Packet: p, Reason: reason, Detail: detail})
 }
@@ -462,6 +470,9 @@ func refusal(msg *cast.Faulty, code packet.ReasonCode) packet.Packet {
 // done.
 func (st *stage) closed(msg *cast.Closed) {
 	s := st.s
+	if st.putOffEnd(msg) {
+		return
+	}
 	if s.phase == starting || s.gone {
 		s.gone, s.phase = true, closing
 		if s.session == nil {
@@ -473,6 +484,34 @@ func (st *stage) closed(msg *cast.Closed) {
 	st.detach(msg.Reason, nil)
 	st.release()
 	st.x.End()
+}
+
+// putOffEnd reports whether the end of the connection has to wait, since the peer
+// had sent something before that waits itself: a client may send CONNECT, PUBLISH
+// and DISCONNECT and close at once, while its password is still being checked. It
+// waits for connect_timeout at most, as such a CONNECT does.
+func (st *stage) putOffEnd(msg *cast.Closed) bool {
+	s := st.s
+	if msg.Reason != metrics.ClosePeer || s.phase >= leaving || st.held.Len(st.x) == 0 {
+		return false
+	}
+	if s.partingAt == 0 {
+		s.partingAt = st.x.Now()
+	}
+	if st.x.Now() >= s.partingAt+int64(st.env.Limits().ConnectTimeout) {
+		return false
+	}
+	st.x.Keep()
+	s.parting = msg
+	return true
+}
+
+// part hands in the end that was put off: nothing more is taken.
+func (st *stage) part() {
+	if st.s.parting != nil {
+		st.x.Return(st.s.parting)
+		st.s.parting = nil
+	}
 }
 
 // release lets go what was held.

@@ -40,7 +40,7 @@ func (st *stage) pass(it item, p passing) {
 		st.s.passing = append(slices.Clip(st.s.passing), it)
 	default:
 		st.traceItem(trace.Routed, "to another member of its group", &it, 0)
-		st.x.Cast(st.env.Pick(st.env.Router, it.share.Filter),
+		st.x.Cast(st.env.Pick(st.env.Router, st.clientID), // behind the removal of its own routes
 			&cast.Redispatch{Share: it.share, Message: it.msg, From: st.cell, Number: p.number, ID: p.id})
 	}
 }

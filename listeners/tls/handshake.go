@@ -5,6 +5,7 @@ package tls
 import (
 	"crypto/tls"
 	"encoding/binary"
+	"io"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -22,6 +23,7 @@ const (
 //	on bytes from the socket:  err = h.Feed(in)
 //	when woken, and after an error: out = h.Output(out), flush
 //	                           if s, err, ok := h.Done(); ok ...
+//	on the end of the stream:  h.End()
 //	on deadline or close:      h.Cancel()
 //
 // Deadline and byte limit are the caller's: see Received.
@@ -36,6 +38,7 @@ type Handshake struct {
 	in       []byte     // fed, not yet read by crypto/tls
 	out      []byte     // written by crypto/tls, not yet taken by Output
 	received int        // bytes fed in all
+	eof      bool       // the peer sends nothing more
 	done     bool
 	err      error // how it ended, when done
 
@@ -82,6 +85,20 @@ func (h *Handshake) Feed(in []byte) error {
 		return errBusy
 	}
 	return nil
+}
+
+// End says that the peer sends nothing more. It reports whether the handshake goes
+// on with what it was fed, and is done soon: its last message and all that the
+// peer had to say may be there, and the pool not have come to it.
+func (h *Handshake) End() bool {
+	if h.conn == nil || h.ended {
+		return false
+	}
+	h.mu.Lock()
+	h.eof = true
+	h.mu.Unlock()
+	h.signal()
+	return true
 }
 
 // helloComplete says whether b holds its first record whole, which nearly
@@ -190,24 +207,27 @@ func (h *Handshake) signal() {
 	}
 }
 
-// take moves fed bytes to b.
-func (h *Handshake) take(b []byte) (n int, output bool) {
+// take moves fed bytes to b; eof: there will be none any more.
+func (h *Handshake) take(b []byte) (n int, output, eof bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n = copy(b, h.in)
 	if h.in = h.in[n:]; len(h.in) == 0 {
 		h.in = nil
 	}
-	return n, len(h.out) > 0
+	return n, len(h.out) > 0, h.eof
 }
 
 // read is the net.Conn's Read while the handshake runs: it waits, and does not
 // count as computing meanwhile. What has been written is flushed by then.
 func (h *Handshake) read(b []byte) (int, error) {
 	for {
-		n, output := h.take(b)
-		if n > 0 {
+		n, output, eof := h.take(b)
+		switch {
+		case n > 0:
 			return n, nil
+		case eof:
+			return 0, io.EOF
 		}
 		if output {
 			h.notify()

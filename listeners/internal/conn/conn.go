@@ -24,6 +24,8 @@ type socket interface {
 	want(read, write bool)
 	// shutdown ends our half: the peer reads what was written, then EOF.
 	shutdown()
+	// deaf ends all reading: the peer is gone, and the loop knows it.
+	deaf()
 	close()
 }
 
@@ -65,6 +67,7 @@ type Conn struct {
 	notify  bool // an actor waits for Drained
 	blocked bool // the socket took less than it was given
 	closing bool // close once out is written
+	over    bool // the peer is gone; its handshake is still being computed
 	counted bool // in metrics and listener
 	reading bool // what want was told last
 	writing bool
@@ -171,7 +174,7 @@ func (c *Conn) touch() {
 
 // interest tells the socket what the loop wants to know.
 func (c *Conn) interest() {
-	read := c.layer == lingering || !c.paused && !c.full && !c.closing
+	read := c.layer == lingering || !c.over && !c.paused && !c.full && !c.closing
 	if c.reading != read {
 		c.base.Resumed.Store(c.loop.g.Now())
 		c.base.Unread.Store(!read)

@@ -13,8 +13,6 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"emqttd/actors/metrics"
 )
 
 // epoll is the poller of Linux: a set of its own with the sockets, an eventfd
@@ -211,9 +209,9 @@ func (e *epoll) readable(c *Conn) {
 	switch {
 	case errno == unix.EAGAIN || errno == unix.EINTR:
 	case errno != 0:
-		c.end(metrics.ClosePeer, os.NewSyscallError("read", errno))
+		c.gone(os.NewSyscallError("read", errno))
 	case n == 0:
-		c.end(metrics.ClosePeer, nil)
+		c.gone(nil)
 	case c.layer == lingering:
 	default:
 		c.input(e.loop.read[:n])
@@ -265,6 +263,10 @@ func (s *fdSocket) want(read, write bool) {
 }
 
 func (s *fdSocket) shutdown() { _ = unix.Shutdown(s.fd, unix.SHUT_WR) }
+
+// deaf takes the descriptor out of the set: the end of a connection cannot be
+// masked, and would be told again in every turn.
+func (s *fdSocket) deaf() { _ = unix.EpollCtl(s.e.fd, unix.EPOLL_CTL_DEL, s.fd, nil) }
 
 func (s *fdSocket) close() {
 	delete(s.e.conns, int32(s.fd))

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 
@@ -54,7 +55,12 @@ func (c *Conn) handshakeWake() {
 		return
 	}
 	c.handsh = nil
-	if err != nil {
+	switch {
+	case err == nil:
+	case c.over && errors.Is(err, io.EOF):
+		c.end(metrics.ClosePeer, nil)
+		return
+	default:
 		c.secureFail(err)
 		return
 	}
@@ -64,6 +70,9 @@ func (c *Conn) handshakeWake() {
 	}
 	c.decrypted()
 	c.input(nil) // the session may hold bytes already
+	if c.over {
+		c.end(metrics.ClosePeer, nil)
+	}
 }
 
 // secureFail ends a connection whose handshake failed; the alert is in the

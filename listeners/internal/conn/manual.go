@@ -4,8 +4,6 @@ package conn
 
 import (
 	"net/netip"
-
-	"emqttd/actors/metrics"
 )
 
 // manual is the poller of a loop that its owner steps: nothing waits, nothing
@@ -63,6 +61,7 @@ type wireSocket struct{ w Wire }
 func (s wireSocket) write(b []byte) (int, error) { return s.w.Write(b) }
 func (s wireSocket) want(read, write bool)       { s.w.Want(read, write) }
 func (s wireSocket) shutdown()                   { s.w.Shutdown() }
+func (s wireSocket) deaf()                       {}
 func (s wireSocket) close()                      { s.w.Close() }
 
 // Socket is the loop's side of a Wire: what a poller would tell the connection.
@@ -100,7 +99,7 @@ func (s *Socket) Writable() {
 func (s *Socket) End(err error) {
 	s.c.loop.g.Tick()
 	if s.c.layer != dead {
-		s.c.end(metrics.ClosePeer, err)
+		s.c.gone(err)
 	}
 }
 

@@ -197,11 +197,27 @@ func (c *Conn) linger() {
 	}
 	c.tell(c.reason, nil)
 	c.layer = lingering
+	if c.over {
+		c.drop()
+		return
+	}
 	c.loop.uncount(c)
 	c.sock.shutdown()
 	c.reading = false
 	c.interest()
 	c.arm(lingerTime)
+}
+
+// gone is told that the peer has closed (nil), or what broke the connection. What
+// came before is handled first: by the actors since Closed travels behind it, in a
+// TLS handshake once the pool has come to it.
+func (c *Conn) gone(err error) {
+	if c.layer == inTLS && c.handsh != nil && !c.closing && c.handsh.End() {
+		c.over = true
+		c.sock.deaf()
+		return
+	}
+	c.end(metrics.ClosePeer, err)
 }
 
 // end closes the connection at once: it is gone, or cannot be talked to.

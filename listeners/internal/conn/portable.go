@@ -118,7 +118,7 @@ func (s *netSocket) ended(err error) {
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	s.c.end(metrics.ClosePeer, err)
+	s.c.gone(err)
 }
 
 func (s *netSocket) mayRead() bool {
@@ -188,6 +188,9 @@ func (s *netSocket) shutdown() {
 	s.mu.Unlock()
 	s.cond.Broadcast()
 }
+
+// deaf is no act: a reader that has met the end does not go on.
+func (s *netSocket) deaf() {}
 
 func (s *netSocket) close() {
 	s.mu.Lock()
