@@ -11,6 +11,7 @@ import (
 	"emqttd/actors/trace"
 	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
+	"emqttd/protocol/topic"
 )
 
 // A message of a shared group that its member does not take goes to another one.
@@ -58,26 +59,69 @@ func (st *stage) passHeld() {
 }
 
 // passOffline passes on what waits for a client that is gone, if there is a
-// member that is not. Of a session that the store has, QoS 2 stays: it is the
-// client's when it comes back [v5 MQTT-4.8.2-4], and the others' when the session
-// ends.
+// member that is not.
 func (st *stage) passOffline() {
+	o := owning{st: st, steps: purgeSteps}
 	for range st.queue.Len(st.x) {
 		it, _ := st.dequeue()
-		if it.share == nil || it.qos == packet.QoS2 && st.s.kept || !st.pub.Table.Others(it.share, st.cell) {
+		if !o.mayGo(&it) {
 			st.push(it)
 			continue
 		}
 		st.pass(it, passing{number: st.recorded(it.msg, it.qos)})
 	}
 	for id, f := range st.inflight.All {
-		if f.share == nil || f.qos != packet.QoS1 || !st.pub.Table.Others(f.share, st.cell) {
+		if f.qos != packet.QoS1 || !o.mayGo(&f.item) {
 			continue
 		}
 		st.inflight.Delete(st.x, id)
 		st.busy(f.item, -1)
 		st.pass(f.item, passing{sent: true, id: id, number: st.recorded(f.msg, f.qos)})
 	}
+}
+
+// owning knows whether messages are a session's by a subscription of its own, too.
+type owning struct {
+	st    *stage
+	steps int // matches that are left
+	name  string
+	own   bool // what the session has is about name
+	known bool
+}
+
+// mayGo reports whether a message of a shared group may go to another member
+// while the session stays. In a session that the store has, QoS 2 stays: it is
+// the client's when it comes back [v5 MQTT-4.8.2-4], and the others' when the
+// session ends. So does what is the session's by a subscription of its own, too:
+// the store has it once for both.
+func (o *owning) mayGo(it *item) bool {
+	st := o.st
+	switch {
+	case it.share == nil || !st.pub.Table.Others(it.share, st.cell):
+		return false
+	case !st.s.kept:
+		return true
+	}
+	return it.qos != packet.QoS2 && !o.has(it.msg.Topic)
+}
+
+// has reports whether a subscription of the session's own matches. At the end of
+// its steps it says that one does: the message stays.
+func (o *owning) has(name string) bool {
+	if o.known && o.name == name {
+		return o.own
+	}
+	if o.steps -= 1 + o.st.subs.Seen(o.st.x); o.steps < 0 {
+		return true
+	}
+	o.name, o.own, o.known = name, false, true
+	for filter := range o.st.subs.All {
+		if sub, still := o.st.subs.Get(o.st.x, filter); still && !o.own {
+			match, group := sub.Share()
+			o.own = group == "" && topic.Match(match, name)
+		}
+	}
+	return o.own
 }
 
 // recorded is the session's number if the store has the message for it.

@@ -60,6 +60,21 @@ func TestQoS2OfAMemberThatIsAwayStaysUntilItsSessionHasEndedInTheStore(t *testin
 	require.Zero(t, d.env.Metrics.Dropped[metrics.DropSessionEnded].Load())
 }
 
+// TestWhatIsTheSessionsOwnTooStaysWithIt: the store has such a message once, for
+// both subscriptions; struck off for the group it would be lost to the session.
+func TestWhatIsTheSessionsOwnTooStaysWithIt(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(func(s *cast.StartSession) { kept(s); s.ReceiveMaximum = 1 })
+	d.subscribe(e, filter("$share/g/+", 1), filter("t", 1))
+	d.publish(msg(1, "t", "sent"))
+	d.publish(msg(1, "t", "waits"))
+	d.publish(msg(1, "u", "the group's"))
+	other := d.member("g", "+")
+	d.detach(e, false)
+	require.Equal(t, []string{"the group's"}, heard(other))
+	require.Equal(t, []string{"sent sent", "waits"}, d.owed())
+}
+
 // TestQoS2OfASessionThatIsReplacedIsPassedOnBehindTheRecordOfTheNew: the same in
 // one cell, when the time of the session is over and its client comes back.
 func TestQoS2OfASessionThatIsReplacedIsPassedOnBehindTheRecordOfTheNew(t *testing.T) {
