@@ -181,8 +181,8 @@ func TestSlowlorisIsClosed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			begin := time.Now() // before the broker's clock begins
 			w := onWire(t, dribble.address)
-			begin := time.Now()
 			for _, x := range bytesOf(dribble.bytes) {
 				if _, err := w.Write(x); err != nil {
 					break
