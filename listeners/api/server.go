@@ -112,7 +112,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.http = &http.Server{Handler: s.guard(mux), TLSConfig: o.TLS, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+	s.http = &http.Server{Handler: s.guard(mux), TLSConfig: o.TLS, ReadHeaderTimeout: min(10*time.Second, o.Timeout), IdleTimeout: time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: log.New(lines{o.Log}, "", 0)}
 	return s, nil
 }

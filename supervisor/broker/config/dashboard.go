@@ -76,7 +76,7 @@ type Dashboard struct {
 	// answer says so (truncated).
 	MaxScan int `yaml:"max_scan" min:"1000" max:"1000000000"`
 
-	// How long a request may take, but for streams.
+	// How long a request may take, but for streams; its header at most ten seconds.
 	Timeout time.Duration `yaml:"timeout" min:"1s" max:"10m"`
 
 	// Live streams at one time. A further one is answered 503.
