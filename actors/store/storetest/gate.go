@@ -23,6 +23,7 @@ type Gate struct {
 	held    bool
 	from    *store.OpKind // the first commit with one closes the gate
 	killed  bool
+	over    bool // of killed: the broker may stop
 	pending []pending
 	seen    []*store.Commit
 	changed chan struct{} // closed at every Write, and replaced
@@ -54,23 +55,29 @@ func (g *Gate) HoldFrom(k store.OpKind) {
 	g.from = &k
 }
 
-// Release makes everything durable, in order, and answers it.
+// Release makes everything durable, in order, and answers it. After a Kill it
+// answers and makes nothing durable: what the broker still does then, so that it
+// can be stopped, leaves no trace.
 func (g *Gate) Release() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.held = false
+	g.held, g.over = false, g.killed
 	for _, p := range g.pending {
-		g.disk.Write(p.group, p.done)
+		if g.killed {
+			p.done(nil)
+		} else {
+			g.disk.Write(p.group, p.done)
+		}
 	}
 	g.pending = nil
 }
 
 // Kill is a kill -9: what was not durable never will be, and nothing more is
-// answered. It returns what is left.
+// answered, until Release. It returns what is left.
 func (g *Gate) Kill() store.Engine {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.killed, g.pending = true, nil
+	g.killed = true
 	return g.disk
 }
 
@@ -87,7 +94,10 @@ func (g *Gate) Write(group []*store.Commit, done func(error)) {
 		g.held, g.from = true, nil
 	}
 	switch {
+	case g.over:
+		done(nil)
 	case g.killed:
+		g.pending = append(g.pending, pending{group, done})
 	case !g.held:
 		g.disk.Write(group, done)
 	case slices.ContainsFunc(group, func(c *store.Commit) bool { return c.Waits() }):
