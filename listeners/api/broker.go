@@ -31,6 +31,9 @@ type Broker interface {
 	// supervisor of connections or sessions.
 	Actors(max int) Actor
 
+	// ActorChildren is a page of a supervisor's children, in the order of their start.
+	ActorChildren(supervisor string, q Query) (Page[Actor], error)
+
 	// Kick ends a client's connection; EndSession its session, too.
 	Kick(ctx context.Context, clientID string) error
 	EndSession(ctx context.Context, clientID string) error

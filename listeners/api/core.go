@@ -38,6 +38,7 @@ func (s *Server) core() []Route {
 			return b.Bans(q)
 		}),
 		get("/actors", s.actors),
+		get("/actors/children", s.children),
 		get("/actors/kinds", func(*Call) (any, error) { return b.ActorKinds(), nil }),
 	}
 }
@@ -45,12 +46,15 @@ func (s *Server) core() []Route {
 // The lists, with what they can be sorted and filtered by. The first is the
 // order without ?sort.
 var (
-	clientList = List{Sorts: []string{"client_id", "username", "peer", "listener", "protocol", "connected_at", "keep_alive_seconds"},
+	clientList = List{Sorts: []string{"client_id", "username", "peer", "listener", "protocol", "connected_at", "keep_alive_seconds",
+		"received_bytes", "sent_bytes", "received_messages", "sent_messages", "out_buffer_bytes", "last_read_at", "subscriptions", "inflight",
+		"queued", "queued_bytes"},
 		Filters: []string{"client_id", "username", "listener", "transport", "protocol", "address", "clean_start"}}
 	sessionList      = List{Sorts: []string{"client_id", "created_at"}, Filters: []string{"client_id", "connected"}}
 	subscriptionList = List{Sorts: []string{"filter", "client_id", "qos"}, Filters: []string{"client_id", "filter", "topic", "share_group", "qos"}}
 	routeList        = List{Sorts: []string{"filter", "subscribers"}, Filters: []string{"filter", "topic"}}
 	topicList        = List{Sorts: []string{"topic", "subscribers"}, Filters: []string{"topic"}}
+	childList        = List{Filters: []string{"of"}}
 	banList          = List{Sorts: []string{"value", "at", "until"}, Filters: []string{"kind", "by"}}
 	treeList         = List{Sorts: []string{"level"}, Filters: []string{"prefix"}}
 	retainedList     = List{Sorts: []string{"topic", "published_at", "payload_bytes"}, Filters: []string{"filter", "from", "qos"}}
@@ -73,6 +77,19 @@ func (s *Server) retainedMessage(c *Call) (any, error) {
 		return nil, err
 	}
 	return s.opts.Broker.RetainedMessage(c.Context(), topic)
+}
+
+// children is one page of the children of ?of, a supervisor, in the order of their
+// start.
+func (s *Server) children(c *Call) (any, error) {
+	q, err := c.Query(childList)
+	if err != nil {
+		return nil, err
+	}
+	if q.Filters["of"] == "" || q.Search != "" {
+		return nil, Fail(http.StatusBadRequest, "?of is needed, the name of a supervisor; ?search is unknown here")
+	}
+	return s.opts.Broker.ActorChildren(q.Filters["of"], q)
 }
 
 // maxActors is how many children a supervisor of connections or sessions shows

@@ -63,6 +63,13 @@ func (s *Server) Reload() error {
 // Certificate is the leaf that new connections are shown.
 func (s *Server) Certificate() *x509.Certificate { return s.current.Load().Certificates[0].Leaf }
 
+// Config is the configuration for net/http: each handshake takes the certificates
+// of that moment.
+func (s *Server) Config() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: s.cfg.NextProtos,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.current.Load(), nil }}
+}
+
 func (c Config) load() (*tls.Config, error) {
 	auth, err := c.clientAuth()
 	if err != nil {

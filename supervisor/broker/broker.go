@@ -70,6 +70,7 @@ type Broker struct {
 	directory *cm.Directory
 	dataDir   string // where what belongs to this broker is kept; "": nowhere
 	api       atomic.Pointer[api.Server]
+	dashTLS   *tls.Server // nil: the dashboard speaks plain HTTP
 	audit     *api.Audit
 	scope     *microscope.Microscope // nil: not served
 	watches   watches                // who looks at the way of packets through the actors

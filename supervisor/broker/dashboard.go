@@ -3,13 +3,13 @@
 package broker
 
 import (
-	"crypto/tls"
 	"fmt"
 	"path/filepath"
 	"time"
 
 	"emqttd/actors/cast"
 	"emqttd/listeners/api"
+	"emqttd/listeners/tls"
 	"emqttd/supervisor/broker/config"
 	"emqttd/supervisor/cell"
 )
@@ -86,11 +86,10 @@ func (b *Broker) dashboardOptions(d *config.Dashboard) (o api.Options, err error
 		}
 	}
 	if d.TLS() {
-		cert, err := tls.LoadX509KeyPair(d.CertFile, d.KeyFile)
-		if err != nil {
+		if b.dashTLS, err = tls.NewServer(tls.Config{CertFile: d.CertFile, KeyFile: d.KeyFile, NextProtos: []string{"http/1.1"}}); err != nil {
 			return o, fmt.Errorf("dashboard.cert_file: %w", err)
 		}
-		o.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+		o.TLS = b.dashTLS.Config()
 	}
 	if d.MQTT {
 		o.MQTT = b.portOf(dashboardKey).core.ServeConn

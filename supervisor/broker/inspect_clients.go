@@ -22,7 +22,11 @@ import (
 // Clients implements api.Broker. A page in the order of client ids without a
 // filter costs what it shows, however many clients there are.
 func (b inspector) Clients(ctx context.Context, q api.Query) (api.Page[api.Client], error) {
-	found, err := b.findClients(q)
+	find := b.findClients
+	if measure := liveOrder[q.Sort]; measure != nil {
+		find = func(q api.Query) (api.Page[*cast.Client], error) { return b.measuredClients(ctx, q, measure) }
+	}
+	found, err := find(q)
 	if err != nil {
 		return api.Page[api.Client]{}, err
 	}

@@ -242,6 +242,22 @@ func (b inspector) DeleteBan(kind, value string) error {
 // Actors implements api.Broker.
 func (b inspector) Actors(max int) api.Actor { return nodeOf(b.Tree(max)) }
 
+// ActorChildren implements api.Broker.
+func (b inspector) ActorChildren(name string, q api.Query) (api.Page[api.Actor], error) {
+	s := b.root.Find(name)
+	if s == nil {
+		return api.Page[api.Actor]{}, fmt.Errorf("supervisor %q: %w", name, api.ErrNotFound)
+	}
+	page, total := s.Page(q.Offset(), q.Limit)
+	out := api.Page[api.Actor]{Items: []api.Actor{}, Total: total, Page: q.Page, Limit: q.Limit}
+	for _, i := range page {
+		a := actorOf(i)
+		a.Supervisor = b.root.Find(i.Name) != nil
+		out.Items = append(out.Items, a)
+	}
+	return out, nil
+}
+
 func nodeOf(n supervisor.Node) api.Actor {
 	a := actorOf(n.Info)
 	a.Supervisor, a.Strategy, a.MaxRestarts, a.Within = n.Strategy != "", n.Strategy, n.MaxRestarts, n.Within.Seconds()

@@ -108,13 +108,13 @@ func (b *Broker) listen() error {
 			return err
 		}
 		p.gate.Store(gate)
-		if err := p.loadTLS(); err != nil {
-			return err
-		}
-		if p.attached {
+		if p.attached { // whoever brings its connections has decrypted them
 			p.core.Attach(b.loops)
 			p.bound.Store(true)
 			continue
+		}
+		if err := p.loadTLS(); err != nil {
+			return err
 		}
 		if err := p.core.Listen(p.named.Bind.Network(), p.named.Bind.Target(), b.loops, p.cell); err != nil {
 			return err

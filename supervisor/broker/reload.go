@@ -50,6 +50,9 @@ func (b *Broker) Reload(cfg *config.Config) (needRestart []string, err error) {
 			errs = append(errs, p.core.TLS.Reload())
 		}
 	}
+	if b.dashTLS != nil {
+		errs = append(errs, b.dashTLS.Reload())
+	}
 	b.cfg = cfg
 	return needRestart, errors.Join(errs...)
 }

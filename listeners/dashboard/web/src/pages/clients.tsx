@@ -38,9 +38,9 @@ const columns: Column<Client>[] = [
     ),
   },
   { key: 'alive', title: 'Keep alive', align: 'right', cell: (c) => (c.keep_alive_seconds ? `${count(c.keep_alive_seconds)} s` : 'off') },
-  { key: 'in', title: 'Received', align: 'right', cell: (c) => bytes(c.received_bytes) },
-  { key: 'out', title: 'Sent', align: 'right', cell: (c) => bytes(c.sent_bytes) },
-  { key: 'queued', title: 'Queued', align: 'right', cell: (c) => count(c.queued) },
+  { key: 'in', title: 'Received', sort: 'received_bytes', align: 'right', cell: (c) => bytes(c.received_bytes) },
+  { key: 'out', title: 'Sent', sort: 'sent_bytes', align: 'right', cell: (c) => bytes(c.sent_bytes) },
+  { key: 'queued', title: 'Queued', sort: 'queued', align: 'right', cell: (c) => count(c.queued) },
   {
     key: 'since',
     title: 'Connected',
