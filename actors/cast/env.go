@@ -75,7 +75,7 @@ type Env struct {
 	limits  atomic.Pointer[Limits]
 
 	SM         []*cell.Cell // pool, by client id
-	Router     []*cell.Cell // pool, by filter
+	Router     []*cell.Cell // pool, by client id
 	Retainer   *cell.Cell
 	Store      *cell.Cell
 	Sys        *cell.Cell
