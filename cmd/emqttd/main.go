@@ -165,8 +165,13 @@ func (f *flags) serve(cfg *config.Config, origins *config.Origins, stderr io.Wri
 	b.OnReload(func() ([]string, error) { return f.reload(b, log) })
 	log.Info().Str("version", broker.Version()).Msg("emqttd is running")
 	notify(log, daemon.SdNotifyReady)
+	calm := newGiver(time.Now().UnixNano())
+	tick := time.NewTicker(giveEvery)
+	defer tick.Stop()
 	for {
 		select {
+		case now := <-tick.C:
+			calm.look(now.UnixNano())
 		case err := <-b.Failed():
 			log.Error().Err(err).Msg("broker can not go on")
 			_ = f.stop(b, cfg, log)
