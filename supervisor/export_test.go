@@ -9,3 +9,6 @@ func (s *Supervisor) Remembered() int { return len(s.crashes) }
 
 // ChildOf is the cell of child i.
 func ChildOf(s *Supervisor, i int) *cell.Cell { return s.children[i].Cell }
+
+// Places is how long the roster of s is, gaps included.
+func Places(s *Supervisor) int { return len(s.roster.places) }

@@ -81,14 +81,21 @@ func (s *Supervisor) shutdown(ctx *cell.Context, done func([]*cell.Cell)) {
 		return
 	}
 	s.closing.todo = make([]*child, 0, s.roster.len())
-	for ch := range s.roster.from(0) {
-		if ch.up {
-			s.closing.todo = append(s.closing.todo, ch)
+	for c := range s.roster.from(0) {
+		ch := s.roster.know(c)
+		if s.opts.Leave == nil && c.Asleep() { // it has done everything
+			ch.out = true
+			continue
 		}
+		ch.up = true
+		s.closing.todo = append(s.closing.todo, ch)
 	}
 	s.give(ctx, s.opts.Shutdown)
 	if s.opts.Leave != nil { // they end by themselves
 		s.opts.Leave()
+		for _, ch := range s.closing.todo {
+			ch.asked = true
+		}
 		s.closing.asked, s.closing.todo = len(s.closing.todo), nil
 	}
 	s.stopCrowd(ctx)
@@ -158,7 +165,11 @@ func (s *Supervisor) stopCrowd(ctx *cell.Context) {
 	for c.asked < crowd && len(c.todo) > 0 {
 		ch := c.todo[0]
 		c.todo = c.todo[1:]
+		if ch.out { // it has come to its end meanwhile
+			continue
+		}
 		c.asked++
+		ch.asked = true
 		ch.ask()
 	}
 	if c.asked == 0 {
@@ -185,7 +196,9 @@ func (s *Supervisor) gone(ctx *cell.Context, ch *child) {
 	switch {
 	case c.over:
 	case s.opts.Strategy == SimpleOneForOne:
-		c.asked--
+		if ch.asked {
+			c.asked--
+		}
 		s.stopCrowd(ctx)
 	case ch == c.current:
 		s.stopNext(ctx)
@@ -208,8 +221,8 @@ func (s *Supervisor) kill(ctx *cell.Context) {
 	if s.opts.Kill != nil {
 		s.opts.Kill()
 	}
-	for ch := range s.roster.from(0) {
-		if ch.up {
+	for a := range s.roster.from(0) {
+		if ch := s.roster.known(a); ch != nil && ch.up {
 			s.strike(ch)
 		}
 	}
@@ -250,5 +263,5 @@ func (s *Supervisor) Stopping() string {
 			return s.name + " > " + deeper // as deep as the boot list
 		}
 	}
-	return s.name + " > " + current.name
+	return s.name + " > " + current.Cell.Name()
 }

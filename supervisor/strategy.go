@@ -42,7 +42,7 @@ func (s *Supervisor) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, w
 	case OneForAll:
 		sup.RestartChildren(s.pids(0)...)
 	case RestForOne:
-		sup.RestartChildren(s.pids(s.index(crash.Cell))...)
+		sup.RestartChildren(s.pids(max(0, s.index(crash.Cell)))...)
 	default:
 		sup.RestartChildren(who)
 	}
@@ -62,13 +62,12 @@ func backoff(failed int) time.Duration {
 // later notes when to restart a child whose restart has crashed. Its mailbox
 // waits meanwhile, and Ready is false if it is a service.
 func (s *Supervisor) later(crash *cell.Crash) {
-	ch := s.find(crash.Cell)
-	if ch == nil {
+	if !s.roster.has(crash.Cell) && s.index(crash.Cell) < 0 {
 		return
 	}
 	g := s.cell.Group()
 	at := g.Now() + int64(backoff(crash.Failed))
-	s.failing[ch] = at
+	s.failing[crash.Cell] = at
 	if d := s.retry.Timer().Deadline(); d == 0 || at < d {
 		g.Arm(s.retry.Timer(), at)
 	}
@@ -77,30 +76,41 @@ func (s *Supervisor) later(crash *cell.Crash) {
 // tryAgain restarts the children whose time has come.
 func (s *Supervisor) tryAgain(ctx *cell.Context) {
 	next := int64(0)
-	for ch, at := range s.failing {
+	for c, at := range s.failing {
 		switch {
 		case at > ctx.Now():
 			if next == 0 || at < next {
 				next = at
 			}
 			continue
-		case ch.Cell.Life() == cell.Failing && !ch.out:
-			ctx.Actor().(actor.Supervisor).RestartChildren(ch.Cell.PID())
+		case c.Life() == cell.Failing && !s.out(c):
+			ctx.Actor().(actor.Supervisor).RestartChildren(c.PID())
 		}
-		delete(s.failing, ch)
+		delete(s.failing, c)
 	}
 	if next != 0 {
 		ctx.Arm(s.retry.Timer(), next)
 	}
 }
 
+// out reports whether a child has stopped for good.
+func (s *Supervisor) out(c *cell.Cell) bool {
+	ch := s.roster.known(c)
+	if i := s.index(c); i >= 0 {
+		ch = s.children[i]
+	}
+	return ch != nil && ch.out
+}
+
+// index is the place of a child in the order of start, -1: it is none of those that
+// were there from the start.
 func (s *Supervisor) index(c *cell.Cell) int {
 	for i, ch := range s.children {
 		if ch.Cell == c {
 			return i
 		}
 	}
-	return 0
+	return -1
 }
 
 func (s *Supervisor) pids(from int) []*actor.PID {

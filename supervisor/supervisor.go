@@ -79,12 +79,12 @@ type Supervisor struct {
 	opts     Options
 	cell     *cell.Cell
 	nursery  *cell.Nursery
-	children []*child         // in order of start
-	roster   roster           // SimpleOneForOne
-	failing  map[*child]int64 // children whose incarnation could not be made, and when to try again
-	retry    cell.TimerFired  // the earliest of those times
-	grace    cell.TimerFired  // the end of the time to stop
-	crashes  []int64          // times of service crashes within the window; at most MaxRestarts
+	children []*child             // in order of start
+	roster   roster               // SimpleOneForOne
+	failing  map[*cell.Cell]int64 // children whose incarnation could not be made, and when to try again
+	retry    cell.TimerFired      // the earliest of those times
+	grace    cell.TimerFired      // the end of the time to stop
+	crashes  []int64              // times of service crashes within the window; at most MaxRestarts
 	serial   uint64
 	closing  *closing // nil: not asked to shut down
 	giveUp   func(*cell.Crash)
@@ -95,25 +95,24 @@ type Supervisor struct {
 
 type child struct {
 	Child
-	up     bool       // has an incarnation
-	quit   *cell.Quit // it was asked to stop; nil: it was not
-	hard   bool       // and is stopped whatever is in its mailbox: no incarnation of it can be made
-	out    bool       // has stopped for good: of a supervisor that shuts down
-	name   string
-	serial uint64 // in a roster
+	up    bool       // has an incarnation; of a roster: a shutdown waits for it
+	quit  *cell.Quit // it was asked to stop; nil: it was not
+	hard  bool       // and is stopped whatever is in its mailbox: no incarnation of it can be made
+	asked bool       // of a roster: it is one of closing.asked
+	out   bool       // has stopped for good: of a supervisor that shuts down
 }
 
 var kind = &cell.Kind{Name: "supervisor", Module: "supervisor", Init: true}
 
 // New makes a supervisor that runs on g.
 func New(name string, g *group.Group, opts Options, log zerolog.Logger) *Supervisor {
-	s := &Supervisor{name: name, opts: opts, log: log, roster: newRoster(), failing: map[*child]int64{}}
+	s := &Supervisor{name: name, opts: opts, log: log, failing: map[*cell.Cell]int64{}}
 	s.cell = cell.New(kindFor(s), name, g, nil)
 	cell.InitTimer(&s.retry, s.cell, timerRetry)
 	cell.InitTimer(&s.grace, s.cell, timerGrace)
 	s.nursery = cell.NewNursery(nil)
 	for _, c := range opts.Children {
-		s.children = append(s.children, &child{Child: c, name: c.Cell.Name()})
+		s.children = append(s.children, &child{Child: c})
 	}
 	return s
 }
@@ -159,6 +158,8 @@ func (st *stage) Receive(ctx *cell.Context) {
 		s.started(ctx, msg.cell)
 	case *cell.Stopped:
 		s.stopped(ctx, msg.Cell)
+	case *cell.Wake:
+		s.start(ctx, msg.Cell)
 	case *cell.TimerFired:
 		if msg.Key == timerGrace {
 			s.kill(ctx)
@@ -180,67 +181,81 @@ func (st *stage) Receive(ctx *cell.Context) {
 }
 
 // adopt starts every child that has no incarnation: all of them at the first
-// start, those that the restart of this actor has stopped later.
+// start, those that the restart of this actor has stopped later; not those that
+// hibernate.
 func (s *Supervisor) adopt(ctx *cell.Context) {
 	for _, c := range s.children {
 		s.spawn(ctx, c)
 	}
 	for c := range s.roster.from(0) {
-		s.spawn(ctx, c)
+		if !c.Asleep() {
+			s.start(ctx, c)
+		}
 	}
 }
 
 func (s *Supervisor) started(ctx *cell.Context, c *cell.Cell) {
-	if s.roster.byCell[c] != nil || s.closing != nil {
+	if s.roster.has(c) || s.closing != nil {
+		return
+	}
+	s.roster.add(c)
+	s.start(ctx, c)
+}
+
+// start gives a child of the roster its next incarnation, under a name of its own:
+// the one before it may not be gone yet.
+func (s *Supervisor) start(ctx *cell.Context, c *cell.Cell) {
+	if !s.roster.has(c) || c.Ended() || c.Spawned() {
+		return
+	}
+	if ch := s.roster.known(c); ch != nil && ch.out {
 		return
 	}
 	s.serial++
-	ch := &child{Child: Child{Cell: c, Restart: Temporary}, name: c.Name() + "$" + strconv.FormatUint(s.serial, 36), serial: s.serial}
-	s.roster.add(ch)
-	s.spawn(ctx, ch)
+	name := c.Name() + "$" + strconv.FormatUint(s.serial, 36)
+	if err := s.nursery.Spawn(ctx.Actor(), s.cell, c, name); err != nil {
+		panic("supervisor: spawn " + name + ": " + err.Error())
+	}
 }
 
 func (s *Supervisor) spawn(ctx *cell.Context, c *child) {
-	if c.up || c.out || c.Cell.Ended() || c.Cell.PID() != nil {
+	if c.up || c.out || c.Cell.Ended() || c.Cell.Spawned() {
 		return
 	}
 	nursery := s.nursery
 	if c.Supervisor != nil {
 		nursery = cell.NewNursery(c.Supervisor) // who judges the crashes of its children
 	}
-	if err := nursery.Spawn(ctx.Actor(), s.cell, c.Cell, c.name); err != nil {
-		panic("supervisor: spawn " + c.name + ": " + err.Error())
+	if err := nursery.Spawn(ctx.Actor(), s.cell, c.Cell, c.Cell.Name()); err != nil {
+		panic("supervisor: spawn " + c.Cell.Name() + ": " + err.Error())
 	}
 	c.up = true
-}
-
-func (s *Supervisor) find(c *cell.Cell) *child {
-	if ch := s.roster.byCell[c]; ch != nil {
-		return ch
-	}
-	for _, ch := range s.children {
-		if ch.Cell == c {
-			return ch
-		}
-	}
-	return nil
 }
 
 // stopped repairs a stop that nobody ordered; the cell, its mailbox and its
 // outbox are as the old incarnation left them.
 func (s *Supervisor) stopped(ctx *cell.Context, c *cell.Cell) {
-	ch := s.find(c)
-	if ch == nil {
+	delete(s.failing, c)
+	dynamic, i := s.roster.has(c), s.index(c)
+	var ch *child
+	switch {
+	case dynamic:
+		if ch = s.roster.known(c); c.Ended() {
+			s.roster.remove(c)
+		}
+	case i >= 0:
+		ch = s.children[i]
+		ch.up = false
+	default:
 		return
 	}
-	ch.up = false
-	delete(s.failing, ch)
-	if c.Ended() {
-		s.roster.remove(ch)
-	}
-	if s.closing != nil && !ch.out && ch.finished() {
-		ch.out = true
+	if s.closing != nil && ch != nil && !ch.out && ch.finished() {
+		ch.up, ch.out = false, true
 		s.gone(ctx, ch)
 	}
-	s.spawn(ctx, ch)
+	if dynamic {
+		s.start(ctx, c)
+	} else {
+		s.spawn(ctx, ch)
+	}
 }

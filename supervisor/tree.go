@@ -4,6 +4,7 @@ package supervisor
 
 import (
 	"log/slog"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
@@ -15,9 +16,24 @@ import (
 // through log; its notice of each recovered panic is left to Report.
 func System(log zerolog.Logger) *actor.ActorSystem {
 	quiet := log.Level(max(log.GetLevel(), zerolog.WarnLevel)).With().Str("lib", "proto.actor").Logger()
-	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+	s := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(zerolog.NewSlogHandler(quiet))
 	}))
+	shrink(s.ProcessRegistry.LocalPIDs)
+	return s
+}
+
+// shrink makes one table of the registry's 1024. Each has 32 maps of its own, which
+// take memory for eight entries when they get the first and never give it back: 8 MB
+// for all that ever were. It is called before anybody else knows the system.
+func shrink(r *actor.SliceMap) {
+	all := r.LocalPIDs
+	r.LocalPIDs = slices.Clone(all[:1])
+	for _, table := range all[1:] {
+		for name, process := range table.Items() {
+			r.LocalPIDs[0].Set(name, process)
+		}
+	}
 }
 
 // StartRoot starts the top of a supervision tree. When the root gives up, giveUp

@@ -58,7 +58,7 @@ func (s *Supervisor) look(max int) (static []*child, dynamic []*cell.Cell, more,
 		if len(dynamic) == max {
 			break
 		}
-		dynamic = append(dynamic, c.Cell)
+		dynamic = append(dynamic, c)
 	}
 	return s.children, dynamic, s.roster.len() - len(dynamic), used
 }
@@ -74,7 +74,7 @@ func (s *Supervisor) Page(skip, max int) (page []cell.Info, total int) {
 			if len(cells) == max {
 				break
 			}
-			cells = append(cells, c.Cell)
+			cells = append(cells, c)
 		}
 	}
 	s.mu.Unlock()
@@ -122,7 +122,7 @@ func (s *Supervisor) Down() []string {
 			continue
 		}
 		if l := c.Cell.Life(); l != cell.Up && l != cell.Restarting {
-			down = append(down, c.name)
+			down = append(down, c.Cell.Name())
 		}
 	}
 	return down

@@ -4,6 +4,7 @@ package cast
 
 import (
 	"net/netip"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -28,7 +29,6 @@ type Listener struct {
 // tells them. The socket itself, its buffers and its descriptor are the loop's.
 type Conn struct {
 	Serial   uint64
-	Name     string // "tcp:1883/7"
 	Listener *Listener
 	Peer     netip.AddrPort
 	CertCN   string // of a verified client certificate
@@ -52,6 +52,10 @@ type Conn struct {
 	Unread   atomic.Bool  // the loop does not read at present
 	Resumed  atomic.Int64 // when it began again to read
 }
+
+// Name is the connection's name, "tcp:1883/7". It is put together when it is asked
+// for, since nobody does while all is well.
+func (c *Conn) Name() string { return c.Listener.Name + "/" + strconv.FormatUint(c.Serial, 10) }
 
 // Tap looks at the bytes of one connection, inside TLS, in the order in which
 // the loop sees them. It is called on the loop: it neither keeps b nor waits.

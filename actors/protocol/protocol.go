@@ -117,7 +117,7 @@ type Gate struct {
 func Init(kind *cell.Kind, conn *cast.Conn, owner cell.Owner, g *group.Group, gate *Gate) {
 	m := &Memory{conn: conn, gate: gate}
 	m.state.keepWill = true
-	cell.Init(&conn.Protocol, kind, conn.Name+"/protocol", g, owner)
+	cell.Init(&conn.Protocol, kind, "", g, owner)
 	conn.ProtocolMemory = m
 	conn.ConnectTimer = cell.InitTimer(&m.connect, &conn.Protocol, timerConnect)
 	cell.InitTimer(&m.resume, &conn.Protocol, timerRate)
@@ -125,7 +125,7 @@ func Init(kind *cell.Kind, conn *cast.Conn, owner cell.Owner, g *group.Group, ga
 
 // Kind makes the actor kind.
 func Kind(env *cast.Env, pub *session.Publisher) *cell.Kind {
-	return &cell.Kind{Name: "protocol", Module: "emqttd_protocol", New: func(c *cell.Cell) cell.Stage {
+	return &cell.Kind{Name: "protocol", NameOf: func(c *cell.Cell) string { return cast.ConnOf(c).Name() + "/protocol" }, Module: "emqttd_protocol", New: func(c *cell.Cell) cell.Stage {
 		return &stage{Memory: cast.ConnOf(c).ProtocolMemory.(*Memory), env: env, pub: pub}
 	}}
 }

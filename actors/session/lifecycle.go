@@ -57,7 +57,7 @@ func (st *stage) attach(msg *cast.Attach) {
 	if g := a.Conn.Loop.Group(); g != st.x.Group() {
 		st.x.Move(g)
 	}
-	st.trace(trace.Event{Step: trace.Attached, Reason: a.Conn.Name})
+	st.trace(trace.Event{Step: trace.Attached, Reason: a.Conn.Name()})
 	s.present = true
 	ops = append(ops, st.record()...)
 	var not *cell.Cell

@@ -150,7 +150,7 @@ const (
 // number is the store's, never given twice.
 func New(kind *cell.Kind, pub *Publisher, clientID string, number uint64, conn *cast.Conn) *Session {
 	s := &Session{pub: pub, clientID: clientID, number: number}
-	s.cell = cell.New(kind, "session/"+clientID, conn.Loop.Group(), s)
+	s.cell = cell.New(kind, "", conn.Loop.Group(), s)
 	s.init()
 	return s
 }
@@ -164,9 +164,12 @@ func (s *Session) init() {
 // Cell is the session's cell.
 func (s *Session) Cell() *cell.Cell { return s.cell }
 
+// NameOf is the name of a session's actor.
+func NameOf(c *cell.Cell) string { return "session/" + c.Owner().(*Session).clientID }
+
 // Kind makes the actor kind of sessions.
 func Kind(env *cast.Env) *cell.Kind {
-	return &cell.Kind{Name: "session", Module: "emqttd_session",
+	return &cell.Kind{Name: "session", Module: "emqttd_session", NameOf: NameOf,
 		New: func(c *cell.Cell) cell.Stage { return &stage{Session: c.Owner().(*Session), env: env, log: env.Log} },
 		Lost: func(m cell.Message) {
 			switch m := m.(type) {

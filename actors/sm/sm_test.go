@@ -82,7 +82,7 @@ func newDesk(w *stagetest.World) *desk {
 	d := &desk{w: w, sessions: &sessions{newest: map[string]*cell.Cell{}, epoch: true}}
 	d.env = cast.NewEnv("emqttd@127.0.0.1", zerolog.Nop(), new(metrics.Metrics), &cast.Limits{MaxSessions: 3})
 	d.env.SessionSup = []*cell.Cell{w.Supervisor()}
-	kind := &cell.Kind{Name: "session", New: func(*cell.Cell) cell.Stage { return d.sessions }}
+	kind := &cell.Kind{Name: "session", NameOf: session.NameOf, New: func(*cell.Cell) cell.Stage { return d.sessions }}
 	d.sm = cell.New(sm.Kind(sm.NewMemory(d.env, &session.Publisher{Env: d.env}, kind, new(atomic.Uint64), new(atomic.Uint64))), "sm/0", w.Group, nil)
 	d.env.SM = []*cell.Cell{d.sm}
 	w.Start(d.sm)

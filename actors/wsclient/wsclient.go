@@ -57,14 +57,14 @@ var slot = cell.NewSlot[state]()
 // Init gives a connection its client actor.
 func Init(kind *cell.Kind, conn *cast.Conn, owner cell.Owner, g *group.Group) {
 	m := &Memory{conn: conn}
-	cell.Init(&conn.Client, kind, conn.Name+"/client", g, owner)
+	cell.Init(&conn.Client, kind, "", g, owner)
 	cell.InitTimer(&m.keepAlive, &conn.Client, 0)
 	conn.ClientMemory = m
 }
 
 // Kind makes the actor kind.
 func Kind(env *cast.Env) *cell.Kind {
-	return &cell.Kind{Name: "ws_client", Module: "emqttd_ws_client", New: func(c *cell.Cell) cell.Stage {
+	return &cell.Kind{Name: "ws_client", NameOf: func(c *cell.Cell) string { return cast.ConnOf(c).Name() + "/client" }, Module: "emqttd_ws_client", New: func(c *cell.Cell) cell.Stage {
 		return &client{Memory: cast.ConnOf(c).ClientMemory.(*Memory), env: env}
 	}}
 }

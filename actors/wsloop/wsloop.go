@@ -41,7 +41,7 @@ var slot = cell.NewSlot[state]()
 
 // Init gives a connection its parser actor.
 func Init(kind *cell.Kind, conn *cast.Conn, owner cell.Owner, g *group.Group, maxPacket int) {
-	cell.Init(&conn.Loop, kind, conn.Name+"/loop", g, owner)
+	cell.Init(&conn.Loop, kind, "", g, owner)
 	m := &Memory{conn: conn}
 	m.state.parser = parser.New(parser.Options{Role: parser.Server, MaxPacketSize: uint32(maxPacket)})
 	conn.LoopMemory = m
@@ -49,7 +49,7 @@ func Init(kind *cell.Kind, conn *cast.Conn, owner cell.Owner, g *group.Group, ma
 
 // Kind makes the actor kind.
 func Kind(env *cast.Env) *cell.Kind {
-	return &cell.Kind{Name: "ws_loop", Module: "emqttd_ws", New: func(c *cell.Cell) cell.Stage {
+	return &cell.Kind{Name: "ws_loop", NameOf: func(c *cell.Cell) string { return cast.ConnOf(c).Name() + "/loop" }, Module: "emqttd_ws", New: func(c *cell.Cell) cell.Stage {
 		return &loop{Memory: cast.ConnOf(c).LoopMemory.(*Memory), env: env}
 	}}
 }

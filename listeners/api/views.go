@@ -231,7 +231,7 @@ type Actor struct {
 	Name        string     `json:"name"`
 	Kind        string     `json:"kind"`
 	Module      string     `json:"module"`  // of emqttd
-	State       string     `json:"state"`   // "up", "waiting", "restarting", "failing" or "ended"
+	State       string     `json:"state"`   // "up", "hibernating", "waiting", "restarting", "failing" or "ended"
 	Mailbox     int        `json:"mailbox"` // messages that wait
 	Restarts    int        `json:"restarts"`
 	LastReason  string     `json:"last_reason,omitempty"`  // of the last crash

@@ -81,7 +81,7 @@ func (m *Memory) Serve(self *cell.Cell) func(*conn.Conn, *http.Request, []byte) 
 
 // Refused logs an upgrade that was not granted. It is conn.Listener's hook.
 func (m *Memory) Refused(c *conn.Conn, r *ws.Refusal) {
-	m.Env.Log.Info().Str("conn", c.Conn().Name).Stringer("peer", c.Peer()).Int("status", r.Status).
+	m.Env.Log.Info().Str("conn", c.Conn().Name()).Stringer("peer", c.Peer()).Int("status", r.Status).
 		Str("label", r.Label).Str("hint", r.Sentence).Msg("upgrade refused")
 }
 

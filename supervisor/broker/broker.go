@@ -229,6 +229,9 @@ func (b *Broker) services() {
 	b.kinds.sm = sm.Kind(mem)
 	env.SM = []*cell.Cell{cell.New(b.kinds.sm, "sm/0", g, nil)}
 	b.kinds.wsLoop, b.kinds.wsClient, b.kinds.protocol = wsloop.Kind(env), wsclient.Kind(env), protocol.Kind(env, b.pub)
+	for _, k := range []*cell.Kind{b.kinds.wsLoop, b.kinds.wsClient, b.kinds.protocol, b.kinds.session} {
+		k.Hibernate = b.cfg.Runtime.HibernateAfter
+	}
 	b.root = b.tree(g)
 }
 

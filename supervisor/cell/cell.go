@@ -4,6 +4,7 @@ package cell
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -23,13 +24,18 @@ type Stage interface {
 
 // Kind is what the cells of one actor kind share.
 type Kind struct {
-	Name   string              // "ws_loop": what trees, metrics and faults call it
-	Module string              // "emqttd_ws": emqttd's module
-	New    func(c *Cell) Stage // makes the stage of each incarnation
-	Init   bool                // each incarnation begins with a Started message
-	Lost   func(m Message)     // counts a message that found the cell ended; may be nil
+	Name   string               // "ws_loop": what trees, metrics and faults call it
+	Module string               // "emqttd_ws": emqttd's module
+	New    func(c *Cell) Stage  // makes the stage of each incarnation
+	NameOf func(c *Cell) string // the name of cells that were given none; may be nil
+	Init   bool                 // each incarnation begins with a Started message
+	Lost   func(m Message)      // counts a message that found the cell ended; may be nil
+	// Hibernate is how long an actor may have nothing to do before it hibernates; 0:
+	// for ever. All kinds of one group that do have the same.
+	Hibernate time.Duration
 
 	Cells    atomic.Int64          // alive
+	Asleep   atomic.Int64          // of them, hibernating
 	Restarts atomic.Int64          // incarnations after the first
 	By       [reasons]atomic.Int64 // of them, by Reason
 	Crashes  atomic.Int64          // panics and Goexits
@@ -50,38 +56,62 @@ type Owner interface {
 	Abort(c *Cell, crash *Crash)
 }
 
-// Cell is the memory, the mailbox and the outbox of one actor.
+// Cell is the memory, the mailbox and the outbox of one actor. A broker has four
+// for each connection, most of which do nothing: what only an actor that is awake
+// needs is its incarnation's, and what only crashes need is apart.
 type Cell struct {
 	group.Task
 	kind   *Kind
 	serial uint64
-	name   string
 	owner  Owner
 	group  atomic.Pointer[group.Group] // who runs it
+	queue  mailbox.Queue
+	inc    atomic.Pointer[incarnation] // nil between incarnations; of its supervisor's making
+	parent *Cell                       // its supervisor, told of stops
+	rare   atomic.Pointer[rare]        // see aside
+	timers *TimerFired                 // all timers of the cell, linked
+	life   atomic.Uint32
+	orders atomic.Uint32 // ended, toStop
+	seat   int32         // its supervisor's
+	born   bool          // had an incarnation
+	ending bool          // an End effect was performed
+	asleep bool          // hibernates: its incarnation was let go, and it is well
+	slept  bool          // has hibernated before
+	waking bool          // its supervisor was asked for the next one
+	why    Reason        // of the restart that is due
+}
 
-	queue mailbox.Queue
-	sys   sysQueue
+const (
+	ended  = 1 << iota // the cell has come to its orderly end
+	toStop             // somebody wants the incarnation stopped
+)
 
-	stage    Stage
-	invoker  actor.MessageInvoker // nil between incarnations
-	pid      atomic.Pointer[actor.PID]
-	system   *actor.ActorSystem
-	parent   *Cell // its supervisor, told of stops
-	born     bool  // had an incarnation
-	suspend  bool  // between a crash and the restart
-	ending   bool  // an End effect was performed
-	ended    atomic.Bool
+// incarnation is one life of the actor, and protoactor's mailbox of it.
+type incarnation struct {
+	c       *Cell
+	parent  *Cell
+	sys     sysQueue
+	stage   Stage
+	invoker actor.MessageInvoker // nil: protoactor has not said hello yet
+	pid     atomic.Pointer[actor.PID]
+	system  *actor.ActorSystem
+	in      *group.Group // in whose dormitory it is listed
+	suspend bool         // between a crash and the restart
+	used    bool         // since the dormitory looked last
+	busy    uint8        // how often it was, when the dormitory looked
+	nap     bool         // it shall hibernate, if it still has nothing to do
+}
+
+// rare is what few cells need.
+type rare struct {
+	name     string
 	tried    Message // what crashed last, until it is committed or poison
 	attempts uint8   // decisions about tried that crashed
 	failed   uint8   // incarnations in a row that could not be made
-	why      Reason  // of the restart that is due
-	life     atomic.Uint32
 	restarts atomic.Uint32
 	broke    int64 // when it crashed, until a message comes to its end again; else 0
 	last     atomic.Pointer[Crash]
 	outbox   outbox // committed effects that an incarnation left behind
-	moveTo   *group.Group
-	timers   *TimerFired // all timers of the cell, linked
 }
 
 // New makes a cell that g runs. Messages may be sent to it at once; they wait
@@ -93,14 +123,27 @@ func New(kind *Kind, name string, g *group.Group, owner Owner) *Cell {
 }
 
 // Init makes the zero cell at c what New returns: for cells that are part of a
-// larger allocation.
+// larger allocation. The name is "" where the kind knows it (Kind.NameOf).
 func Init(c *Cell, kind *Kind, name string, g *group.Group, owner Owner) {
-	c.kind, c.name, c.owner, c.serial = kind, name, owner, serials.Add(1)
+	c.kind, c.owner, c.serial = kind, owner, serials.Add(1)
+	if name != "" {
+		c.rare.Store(&rare{name: name})
+	}
 	c.group.Store(g)
 	c.Task.Bind(c)
 }
 
 var serials atomic.Uint64
+
+// aside is the memory for what rarely happens. It is made by the cell's own group.
+func (c *Cell) aside() *rare {
+	r := c.rare.Load()
+	if r == nil {
+		r = new(rare)
+		c.rare.Store(r)
+	}
+	return r
+}
 
 // Serial is different for each cell, and higher for later ones.
 func (c *Cell) Serial() uint64 { return c.serial }
@@ -112,32 +155,60 @@ func (c *Cell) Kind() *Kind { return c.kind }
 func (c *Cell) Owner() Owner { return c.owner }
 
 // Name is the actor's name, such as "ws:8083/42/loop".
-func (c *Cell) Name() string { return c.name }
+func (c *Cell) Name() string {
+	if r := c.rare.Load(); r != nil && r.name != "" {
+		return r.name
+	}
+	if c.kind.NameOf != nil {
+		return c.kind.NameOf(c)
+	}
+	return c.kind.Name
+}
 
 // Group is the group that runs the cell now.
 func (c *Cell) Group() *group.Group { return c.group.Load() }
 
 // PID is the current incarnation's PID, nil between incarnations. It is for
 // supervisors and administration; everybody else sends to the cell.
-func (c *Cell) PID() *actor.PID { return c.pid.Load() }
+func (c *Cell) PID() *actor.PID {
+	if i := c.inc.Load(); i != nil {
+		return i.pid.Load()
+	}
+	return nil
+}
+
+// Seat is a number that the cell's supervisor keeps with it; it belongs to the
+// supervisor's group.
+func (c *Cell) Seat() *int32 { return &c.seat }
 
 // Waits reports whether there is something that the cell has not done: in its
 // mailbox, or left behind by an incarnation. It is exact on the cell's own group.
-func (c *Cell) Waits() bool { return !c.queue.Empty() || c.outbox.effects != nil }
+func (c *Cell) Waits() bool { return !c.queue.Empty() || c.leftBehind() }
+
+// leftBehind reports whether an incarnation has left effects.
+func (c *Cell) leftBehind() bool {
+	r := c.rare.Load()
+	return r != nil && r.outbox.effects != nil
+}
 
 // Pending is the length of the mailbox.
 func (c *Cell) Pending() int { return c.queue.Len() }
 
 // Ended reports whether the cell has come to its orderly end.
-func (c *Cell) Ended() bool { return c.ended.Load() }
+func (c *Cell) Ended() bool { return c.orders.Load()&ended != 0 }
 
 // LastCrash is the most recent crash, nil when there was none.
-func (c *Cell) LastCrash() *Crash { return c.last.Load() }
+func (c *Cell) LastCrash() *Crash {
+	if r := c.rare.Load(); r != nil {
+		return r.last.Load()
+	}
+	return nil
+}
 
 // Push puts m into the mailbox. It reports false when the cell has ended: the
 // message is counted and gone, which is a result and never a panic.
 func (c *Cell) Push(m Message) bool {
-	if c.ended.Load() {
+	if c.Ended() {
 		c.lost(m)
 		return false
 	}
@@ -161,10 +232,6 @@ func (c *Cell) schedule() {
 		c.group.Load().Schedule(&c.Task)
 	}
 }
-
-// Move hands the cell to group to. It may be called by the cell's own group
-// only; the group runs what is left of the present turn of the cell.
-func (c *Cell) Move(to *group.Group) { c.moveTo = to }
 
 // Crash is one crash of an actor: what its supervisor is told as the reason.
 type Crash struct {
@@ -214,10 +281,9 @@ type Releaser interface {
 }
 
 // Stop stops the current incarnation, as a fault or an operator does: its
-// supervisor starts the next, and the mailbox waits.
+// supervisor starts the next, and the mailbox waits. One that hibernates is woken
+// for it. It may be called from anywhere.
 func (c *Cell) Stop() {
-	if pid := c.pid.Load(); pid != nil {
-		c.sys.push(&actor.Stop{})
-		c.schedule()
-	}
+	c.orders.Or(toStop)
+	c.schedule()
 }

@@ -34,6 +34,8 @@ type Context struct {
 	inside  bool // between enter and leave
 	note    note // for whoever takes the lease
 	joins   []join
+	moveTo  *group.Group // where the cell in work goes, at the end of its turn
+	dorm    *dormitory   // of the group
 }
 
 func contextOf(g *group.Group) *Context {
@@ -45,7 +47,9 @@ func contextOf(g *group.Group) *Context {
 	return x
 }
 
-func newContext(g *group.Group) *Context { return &Context{group: g, lease: g.Lease()} }
+func newContext(g *group.Group) *Context {
+	return &Context{group: g, lease: g.Lease(), dorm: newDormitory(g)}
+}
 
 // Message is what Receive decides about.
 func (x *Context) Message() Message { return x.msg }
@@ -67,7 +71,7 @@ func (x *Context) Actor() actor.Context { return x.pa }
 
 // Again reports whether this is the second attempt at the message: the first one
 // crashed.
-func (x *Context) Again() bool { return x.cell.attempts > 0 && x.cell.tried == x.msg }
+func (x *Context) Again() bool { return x.cell.attempts(x.msg) > 0 }
 
 // Keep says that the stage keeps the message (it passes it on or stores it), so
 // that it is not released.

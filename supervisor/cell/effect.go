@@ -76,7 +76,7 @@ func (x *Context) perform(hooked bool) {
 			e.count.Add(e.n)
 		case opMove:
 			e.to = nil
-			x.cell.moveTo = e.group
+			x.moveTo = e.group
 		case opEnd:
 			x.cell.ending = true
 		}
@@ -111,22 +111,23 @@ func (x *Context) save(c *Cell) {
 // leaveBehind keeps effects, and the bytes that they append, for the next
 // incarnation.
 func (c *Cell) leaveBehind(left []effect, bytes []byte) {
+	out := &c.aside().outbox
 	for _, e := range left {
 		if e.op == opAppend {
-			lo := len(c.outbox.bytes)
-			c.outbox.bytes = append(c.outbox.bytes, bytes[e.lo:e.hi]...)
-			e.lo, e.hi = lo, len(c.outbox.bytes)
+			lo := len(out.bytes)
+			out.bytes = append(out.bytes, bytes[e.lo:e.hi]...)
+			e.lo, e.hi = lo, len(out.bytes)
 		}
-		c.outbox.effects = append(c.outbox.effects, e)
+		out.effects = append(out.effects, e)
 	}
 }
 
 // load takes the effects that an incarnation left in the cell.
-func (x *Context) load(c *Cell) {
-	x.effects = append(x.effects, c.outbox.effects...)
-	x.bytes = append(x.bytes, c.outbox.bytes...)
+func (x *Context) load(a *rare) {
+	x.effects = append(x.effects, a.outbox.effects...)
+	x.bytes = append(x.bytes, a.outbox.bytes...)
 	x.ready = len(x.effects)
-	c.outbox.effects, c.outbox.bytes = nil, nil
+	a.outbox.effects, a.outbox.bytes = nil, nil
 }
 
 // reset empties the scratch memory.

@@ -49,8 +49,10 @@ func (n *nursery) Receive(ctx *cell.Context) {
 		c = m.cell
 	case *cell.Stopped:
 		c = m.Cell
+	case *cell.Wake:
+		c = m.Cell
 	}
-	if c == nil || c.Ended() {
+	if c == nil || c.Ended() || c.Spawned() {
 		return
 	}
 	n.names++

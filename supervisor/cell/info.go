@@ -8,15 +8,16 @@ import "reflect"
 type Life uint32
 
 const (
-	Waiting    Life = iota // has no incarnation: its supervisor starts the next, or is about to
-	Up                     // takes messages
-	Restarting             // crashed, and its supervisor has been told
-	Failing                // the next incarnation could not be made: its supervisor tries again later
-	Ended                  // has come to its orderly end
+	Waiting     Life = iota // has no incarnation: its supervisor starts the next, or is about to
+	Up                      // takes messages
+	Restarting              // crashed, and its supervisor has been told
+	Failing                 // the next incarnation could not be made: its supervisor tries again later
+	Ended                   // has come to its orderly end
+	Hibernating             // has no incarnation since it has nothing to do; the next message brings one
 )
 
 func (l Life) String() string {
-	return [...]string{"waiting", "up", "restarting", "failing", "ended"}[l]
+	return [...]string{"waiting", "up", "restarting", "failing", "ended", "hibernating"}[l]
 }
 
 // Reason is why an incarnation followed another.
@@ -42,7 +43,7 @@ const maxFailed = 200
 
 // restarted counts an incarnation that follows another.
 func (c *Cell) restarted() {
-	c.restarts.Add(1)
+	c.aside().restarts.Add(1)
 	c.kind.Restarts.Add(1)
 	c.kind.By[c.why].Add(1)
 	c.why = BySupervisor // unless something happens to it first
@@ -78,8 +79,11 @@ func (c *Cell) Life() Life { return Life(c.life.Load()) }
 
 // Info is what can be seen of c; it may be called from anywhere.
 func (c *Cell) Info() Info {
-	i := Info{Name: c.name, Kind: c.kind.Name, Module: c.kind.Module, Life: c.Life(), Pending: c.Pending(), Restarts: int(c.restarts.Load())}
-	if crash := c.last.Load(); crash != nil {
+	i := Info{Name: c.Name(), Kind: c.kind.Name, Module: c.kind.Module, Life: c.Life(), Pending: c.Pending()}
+	if a := c.rare.Load(); a != nil {
+		i.Restarts = int(a.restarts.Load())
+	}
+	if crash := c.LastCrash(); crash != nil {
 		i.Reason, i.Stack, i.At, i.Poison = crash.Text, string(crash.Stack), crash.At, crash.Poison
 		i.Message = typeName(crash.Message)
 	}

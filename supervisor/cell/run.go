@@ -23,16 +23,32 @@ func (c *Cell) Run(g *group.Group) {
 	r := run{c: c, x: x, phase: inCore}
 	defer r.finish()
 	for range throughput {
-		if m, ok := c.sys.pop(); ok {
-			r.system(m)
+		i := c.inc.Load()
+		r.inc = i
+		if i != nil {
+			if m, ok := i.sys.pop(); ok {
+				r.system(m)
+				continue
+			}
+		}
+		if c.orders.Load() != 0 {
+			if r.order() {
+				break
+			}
 			continue
 		}
-		if c.ended.Load() {
-			c.drain()
+		if i == nil {
+			c.wake()
 			break
 		}
-		if c.invoker == nil || c.suspend || c.moveTo != nil {
+		if i.invoker == nil || i.suspend || x.moveTo != nil {
 			break
+		}
+		if i.nap && r.hibernate() {
+			break
+		}
+		if i.in != g {
+			x.enlist(i)
 		}
 		if !r.user() {
 			break
@@ -41,10 +57,32 @@ func (c *Cell) Run(g *group.Group) {
 	r.clean = true
 }
 
+// order does what orders say; it reports true when the cell has ended.
+func (r *run) order() (over bool) {
+	c := r.c
+	if c.Ended() {
+		c.drain()
+		return true
+	}
+	c.orders.And(^uint32(toStop))
+	switch {
+	case r.inc != nil && r.inc.invoker != nil:
+		r.system(&actor.Stop{})
+	case c.asleep:
+		// It is as if an incarnation had been stopped: the next one is counted.
+		c.rouse()
+		c.why = ByStop
+		c.life.Store(uint32(Waiting))
+		c.ask()
+	}
+	return false
+}
+
 // run is one call of Cell.Run.
 type run struct {
 	c     *Cell
 	x     *Context
+	inc   *incarnation // of c
 	phase runPhase
 	clean bool // Run came to its end: neither panic nor Goexit
 }
@@ -64,14 +102,15 @@ const (
 func (r *run) user() bool {
 	c, x := r.c, r.x
 	x.cell = c
-	if c.outbox.effects != nil {
-		x.load(c)
+	if c.leftBehind() {
+		a := c.aside()
+		x.load(a)
 		r.finishEffects()
 		x.reset()
-		for _, m := range c.outbox.done {
+		for _, m := range a.outbox.done {
 			release(m)
 		}
-		c.outbox.done = nil
+		a.outbox.done = nil
 		c.repaired()
 		if c.ending {
 			r.end()
@@ -82,6 +121,7 @@ func (r *run) user() bool {
 	if m == nil {
 		return false
 	}
+	r.inc.used = true
 	switch m := m.(type) {
 	case *TimerFired:
 		if !m.timer.Due(x.Now()) {
@@ -96,7 +136,7 @@ func (r *run) user() bool {
 		c.Stop() // the next thing that Run does
 		return true
 	}
-	if c.attempts >= 2 && c.tried == m {
+	if c.attempts(m) >= 2 {
 		if _, ok := m.(*Skip); ok { // whatever comes, the stage crashes: on to the next message
 			c.queue.Pop()
 			c.settled(m)
@@ -108,7 +148,7 @@ func (r *run) user() bool {
 	r.phase = inDecide
 	x.enter(c, Decide)
 	x.at(Before)
-	c.invoker.InvokeUserMessage(c)
+	r.inc.invoker.InvokeUserMessage(c)
 	x.leave()
 	r.phase = inCore
 	x.commitWrites()
@@ -134,17 +174,25 @@ func (r *run) user() bool {
 
 // repaired ends what a crash began: a message has come to its end again.
 func (c *Cell) repaired() {
-	if c.broke != 0 {
-		c.kind.Recovery.Observe(c.group.Load().Clock().Now() - c.broke)
-		c.broke = 0
+	if a := c.rare.Load(); a != nil && a.broke != 0 {
+		c.kind.Recovery.Observe(c.group.Load().Clock().Now() - a.broke)
+		a.broke = 0
 	}
 }
 
 // settled forgets the crashes of m: it is decided about.
 func (c *Cell) settled(m Message) {
-	if c.tried == m {
-		c.tried, c.attempts = nil, 0
+	if a := c.rare.Load(); a != nil && a.tried == m {
+		a.tried, a.attempts = nil, 0
 	}
+}
+
+// attempts is the number of decisions about m that crashed.
+func (c *Cell) attempts(m Message) uint8 {
+	if a := c.rare.Load(); a != nil && a.tried == m {
+		return a.attempts
+	}
+	return 0
 }
 
 // release lets go of a message that its receiver is done with. A timer whose
@@ -185,7 +233,7 @@ func (r *run) poison(m Message) Message {
 		c.queue.PushFront(skip)
 		return skip
 	}
-	p := &Poison{Message: m, Crash: c.last.Load()}
+	p := &Poison{Message: m, Crash: c.LastCrash()}
 	c.queue.PushFront(p)
 	c.settled(m)
 	c.kind.Poisoned.Add(1)
@@ -200,7 +248,7 @@ type Skip struct{ link }
 // actor.
 func (r *run) end() {
 	c := r.c
-	c.ended.Store(true)
+	c.orders.Or(ended)
 	c.life.Store(uint32(Ended))
 	if c.born {
 		c.kind.Cells.Add(-1)
@@ -209,8 +257,8 @@ func (r *run) end() {
 	for t := c.timers; t != nil; t = t.next {
 		t.timer.Clear() // else the group would hold the cell until their deadlines
 	}
-	if pid := c.pid.Load(); pid != nil {
-		c.system.Root.Stop(pid)
+	if i := c.inc.Load(); i != nil && i.invoker != nil {
+		i.system.Root.Stop(i.pid.Load())
 	}
 }
 
@@ -237,15 +285,15 @@ func (r *run) finish() {
 			r.x.leave()
 		}
 		if r.phase == inCore {
-			panic(fmt.Sprintf("trusted core: %s: %v\n%s", c.name, reason, debug.Stack()))
+			panic(fmt.Sprintf("trusted core: %s: %v\n%s", c.Name(), reason, debug.Stack()))
 		}
 		r.crashed(reason)
 	}
 	r.x.cell = nil
-	if to := c.moveTo; to != nil {
+	if to := r.x.moveTo; to != nil {
 		// The task stays claimed: from here on the cell is the other group's, and
 		// this one may not even look whether there is something to do.
-		c.moveTo = nil
+		r.x.moveTo = nil
 		c.group.Store(to)
 		to.Schedule(&c.Task)
 		return
@@ -258,17 +306,22 @@ func (r *run) finish() {
 
 // busy reports whether Run would find something to do.
 func (c *Cell) busy() bool {
-	if !c.sys.empty() {
+	i, o := c.inc.Load(), c.orders.Load()
+	switch {
+	case i != nil && !i.sys.empty():
 		return true
-	}
-	if c.ended.Load() {
+	case o&ended != 0:
 		return !c.queue.Empty()
+	case o&toStop != 0:
+		return true
+	case i == nil:
+		return c.asleep && !c.waking && !c.queue.Empty()
 	}
-	return c.invoker != nil && !c.suspend && (!c.queue.Empty() || c.outbox.effects != nil)
+	return i.invoker != nil && !i.suspend && (!c.queue.Empty() || c.leftBehind())
 }
 
 func (r *run) crashed(reason any) {
-	c, x := r.c, r.x
+	c, x, a := r.c, r.x, r.c.aside()
 	crash := &Crash{Cell: c, Reason: reason, Stack: debug.Stack(), Message: x.msg, Phase: Decide, Blame: x.blame,
 		At: x.group.Clock().Now()}
 	c.why = ByPanic
@@ -281,67 +334,61 @@ func (r *run) crashed(reason any) {
 	switch r.phase {
 	case inMaking:
 		c.why, life = ByMaking, Failing
-		c.failed = min(c.failed+1, maxFailed)
-		crash.Phase, crash.Restart, crash.Poison, crash.Failed = Before, true, true, int(c.failed)
+		a.failed = min(a.failed+1, maxFailed)
+		crash.Phase, crash.Restart, crash.Poison, crash.Failed = Before, true, true, int(a.failed)
 	case inSystem:
 		crash.Phase, crash.Poison = Before, true
 	case inBetween:
 		crash.Phase = Between
 		if x.msg != nil && !x.kept {
-			c.outbox.done = append(c.outbox.done, x.msg)
+			a.outbox.done = append(a.outbox.done, x.msg)
 		}
 	default:
-		if c.tried != x.msg {
-			c.tried, c.attempts = x.msg, 0
+		if a.tried != x.msg {
+			a.tried, a.attempts = x.msg, 0
 		}
-		c.attempts = min(c.attempts+1, 2)
-		crash.Poison = c.attempts >= 2
+		a.attempts = min(a.attempts+1, 2)
+		crash.Poison = a.attempts >= 2
 	}
 	if b, ok := x.msg.(Batch); ok {
 		b.Rewind()
 	}
-	if c.broke == 0 {
-		c.broke = crash.At
+	if a.broke == 0 {
+		a.broke = crash.At
 	}
-	c.last.Store(crash)
+	a.last.Store(crash)
 	c.life.Store(uint32(life))
 	x.save(c)
-	c.suspend = true
-	if c.invoker != nil {
-		c.invoker.EscalateFailure(crash, c)
+	if i := c.inc.Load(); i != nil {
+		i.suspend = true
+		if i.invoker != nil {
+			i.invoker.EscalateFailure(crash, c)
+		}
 	}
 }
 
 // system hands a lifecycle message to protoactor and follows what it does to
 // the incarnation.
 func (r *run) system(m any) {
-	c := r.c
+	c, i := r.c, r.inc
 	switch m := m.(type) {
 	case *bind:
-		ctx := m.invoker.(actor.Context)
-		c.invoker, c.parent, c.system = m.invoker, m.parent, ctx.ActorSystem()
-		c.pid.Store(ctx.Self())
-		c.suspend = false
-		if c.born {
-			c.restarted()
-		} else {
-			c.kind.Cells.Add(1)
-		}
+		r.bind(m.invoker)
 		return
 	case *actor.SuspendMailbox:
-		c.suspend = true
+		i.suspend = true
 		return
 	case *actor.ResumeMailbox:
-		c.suspend = false
+		i.suspend = false
 		return
 	case *actor.Started:
 		r.incarnate()
 		return
 	case *actor.Restart:
 		c.restarted()
-		c.stage = nil
+		i.stage = nil
 	}
-	if c.invoker == nil {
+	if i.invoker == nil {
 		return
 	}
 	r.lifecycle(m)
@@ -349,16 +396,32 @@ func (r *run) system(m any) {
 	case *actor.Restart:
 		r.incarnate()
 	case *actor.Stop, *actor.Terminated:
-		if pid := c.pid.Load(); pid != nil && !alive(c.system, pid) {
+		if !i.alive() {
 			c.stopped()
 		}
+	}
+}
+
+// bind ties the incarnation to its cell.
+func (r *run) bind(invoker actor.MessageInvoker) {
+	c, i := r.c, r.inc
+	ctx := invoker.(actor.Context)
+	i.invoker, i.system, c.parent = invoker, ctx.ActorSystem(), i.parent
+	i.pid.Store(ctx.Self())
+	switch {
+	case c.asleep:
+		c.rouse()
+	case c.born:
+		c.restarted()
+	default:
+		c.kind.Cells.Add(1)
 	}
 }
 
 func (r *run) lifecycle(m any) {
 	r.x.cell = r.c
 	r.phase = inSystem
-	r.c.invoker.InvokeSystemMessage(m)
+	r.inc.invoker.InvokeSystemMessage(m)
 	r.phase = inCore
 }
 
@@ -366,9 +429,12 @@ func (r *run) lifecycle(m any) {
 func (r *run) incarnate() {
 	c := r.c
 	r.phase = inMaking
-	c.stage = c.kind.New(c)
+	r.inc.stage = c.kind.New(c)
 	r.phase = inCore
-	c.born, c.failed = true, 0
+	c.born = true
+	if a := c.rare.Load(); a != nil {
+		a.failed = 0
+	}
 	c.life.Store(uint32(Up))
 	if _, ok := c.queue.Peek().(*Started); c.kind.Init && !ok { // not beside one that crashed
 		c.queue.PushFront(new(Started))
@@ -378,19 +444,18 @@ func (r *run) incarnate() {
 // Started is the first message of an incarnation whose kind asks for it.
 type Started struct{ link }
 
-func alive(s *actor.ActorSystem, pid *actor.PID) bool {
-	_, ok := s.ProcessRegistry.GetLocal(pid.Id)
+// alive reports whether protoactor still has the actor of a bound incarnation.
+func (i *incarnation) alive() bool {
+	_, ok := i.system.ProcessRegistry.GetLocal(i.pid.Load().Id)
 	return ok
 }
 
 // stopped is called when the incarnation is gone for good: by an orderly end, by
 // its supervisor's shutdown, or because somebody stopped it. The queue stays.
 func (c *Cell) stopped() {
-	c.invoker, c.stage = nil, nil
-	c.pid.Store(nil)
-	c.suspend = false
+	c.inc.Store(nil)
 	c.why = ByStop
-	if !c.ended.Load() {
+	if !c.Ended() {
 		c.life.Store(uint32(Waiting))
 	}
 	if c.parent != nil {

@@ -27,7 +27,7 @@ func (shell) Receive(pa actor.Context) {
 			return
 		}
 		x.pa = pa
-		c.stage.Receive(x)
+		c.inc.Load().stage.Receive(x)
 		x.pa = nil
 		return
 	}
@@ -38,16 +38,15 @@ func (shell) Receive(pa actor.Context) {
 // Nursery is the Props of one supervisor, shared by all its children: the
 // mailbox of the actor that is being spawned is the cell given to Spawn.
 type Nursery struct {
-	props  *actor.Props
-	baby   *Cell
-	parent *Cell
+	props *actor.Props
+	baby  *incarnation
 }
 
 // NewNursery makes the Props of a supervisor's children. The strategy handles
 // the failures of their own children, nil for actors without any.
 func NewNursery(strategy actor.SupervisorStrategy) *Nursery {
 	n := new(Nursery)
-	n.props = actor.PropsFromProducer(producer, actor.WithMailbox(func() actor.Mailbox { return &paMailbox{n.baby, n.parent} }))
+	n.props = actor.PropsFromProducer(producer, actor.WithMailbox(func() actor.Mailbox { return n.baby }))
 	if strategy != nil {
 		n.props.Configure(actor.WithSupervisor(strategy))
 	}
@@ -66,48 +65,50 @@ func producer() actor.Actor { return shell{} }
 // spawner (an actor's context, or the root context for the top of the tree). The
 // parent is told when the actor stops. One Spawn at a time per Nursery.
 func (n *Nursery) Spawn(spawner actor.SpawnerContext, parent, c *Cell, name string) error {
-	n.baby, n.parent = c, parent
+	n.baby = &incarnation{c: c, parent: parent}
+	c.inc.Store(n.baby)
 	_, err := spawner.SpawnNamed(n.props, name)
+	if err != nil {
+		c.inc.CompareAndSwap(n.baby, nil)
+	}
 	n.baby = nil
 	return err
 }
 
-// paMailbox is the cell as protoactor sees it.
-type paMailbox struct{ c, parent *Cell }
+// Spawned reports whether c has an incarnation, or is about to: Spawn would be one
+// too many.
+func (c *Cell) Spawned() bool { return c.inc.Load() != nil }
 
 // bind is the first lifecycle message of an actor: it ties the incarnation to
 // its cell, on the cell's own group.
-type bind struct {
-	invoker actor.MessageInvoker
-	parent  *Cell
-}
+type bind struct{ invoker actor.MessageInvoker }
 
 // PostUserMessage takes what protoactor's own API sends to the PID: only
 // Messages have a place in a cell's queue.
-func (p *paMailbox) PostUserMessage(m any) {
+func (i *incarnation) PostUserMessage(m any) {
 	if msg, ok := m.(Message); ok {
-		p.c.Push(msg)
+		i.c.Push(msg)
 		return
 	}
 	if _, ok := m.(*actor.PoisonPill); ok {
-		p.PostSystemMessage(&actor.Stop{})
+		i.PostSystemMessage(&actor.Stop{})
 		return
 	}
-	p.c.kind.Dropped.Add(1)
+	i.c.kind.Dropped.Add(1)
 }
 
-func (p *paMailbox) PostSystemMessage(m any) {
-	p.c.sys.push(m)
-	p.c.schedule()
+func (i *incarnation) PostSystemMessage(m any) {
+	i.sys.push(m)
+	i.c.schedule()
 }
 
-func (p *paMailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
-	p.PostSystemMessage(&bind{invoker, p.parent})
+func (i *incarnation) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
+	i.PostSystemMessage(&bind{invoker})
 }
 
-func (p *paMailbox) Start() {}
+func (i *incarnation) Start() {}
 
-func (p *paMailbox) UserMessageCount() int { return p.c.queue.Len() }
+func (i *incarnation) UserMessageCount() int { return i.c.queue.Len() }
 
 // sysQueue holds lifecycle messages: rare, so a node is allocated for each.
 type sysQueue struct {

@@ -67,30 +67,32 @@ func (c *Cell) Touch() { contextOf(c.group.Load()).lease.Touch() }
 // Stuck implements group.Stuck.
 func (c *Cell) Stuck(g *group.Group, _ *group.Lease, stack []byte) any {
 	old := contextOf(g)
-	g.Scratch.Store(newContext(g))
-	n, msg := old.note, old.msg
+	x := newContext(g)
+	x.dorm = old.dorm
+	g.Scratch.Store(x)
+	n, msg, i, a := old.note, old.msg, c.inc.Load(), c.aside()
 	crash := &Crash{Cell: c, Reason: "stall", Text: "stall: the stage did not return", Stack: stack, Message: msg, Phase: n.phase,
 		Poison: true, At: g.Clock().Now()}
-	if c.invoker == nil || len(c.invoker.(actor.Context).Children()) > 0 {
-		panic("trusted core: " + c.name + " is stuck\n" + string(stack))
+	if i == nil || i.invoker == nil || len(i.invoker.(actor.Context).Children()) > 0 {
+		panic("trusted core: " + c.Name() + " is stuck\n" + string(stack))
 	}
 	c.kind.Crashes.Add(1)
 	if n.phase == Between {
 		if msg != nil && !old.kept {
-			c.outbox.done = append(c.outbox.done, msg)
+			a.outbox.done = append(a.outbox.done, msg)
 		}
 	} else {
-		c.tried, c.attempts = msg, 2
+		a.tried, a.attempts = msg, 2
 		if b, ok := msg.(Batch); ok {
 			b.Rewind()
 		}
 	}
 	c.leaveBehind(n.left, n.bytes)
-	if c.broke == 0 {
-		c.broke = crash.At
+	if a.broke == 0 {
+		a.broke = crash.At
 	}
-	c.last.Store(crash)
-	c.abandon()
+	a.last.Store(crash)
+	c.abandon(i)
 	if c.owner != nil {
 		c.owner.Abort(c, crash)
 	}
@@ -99,14 +101,13 @@ func (c *Cell) Stuck(g *group.Group, _ *group.Lease, stack []byte) any {
 
 // abandon lets go of the incarnation without a word to it: its parent hears that
 // it has stopped.
-func (c *Cell) abandon() {
-	pid := c.pid.Load()
-	parent := c.invoker.(actor.Context).Parent()
-	c.system.ProcessRegistry.Remove(pid)
-	if p, ok := c.system.ProcessRegistry.GetLocal(parent.GetId()); ok {
+func (c *Cell) abandon(i *incarnation) {
+	pid := i.pid.Load()
+	parent := i.invoker.(actor.Context).Parent()
+	i.system.ProcessRegistry.Remove(pid)
+	if p, ok := i.system.ProcessRegistry.GetLocal(parent.GetId()); ok {
 		p.SendSystemMessage(parent, &actor.Terminated{Who: pid})
 	}
-	c.moveTo = nil
 	c.stopped()
 	c.why = ByStall
 	c.Task.Release()

@@ -24,7 +24,7 @@ type Conn struct {
 
 // New makes the connection ws:8083/7, whose peer is 127.0.0.1:50000.
 func New(testing.TB) *Conn {
-	c := &Conn{Conn: cast.Conn{Serial: 7, Name: "ws:8083/7", Peer: netip.MustParseAddrPort("127.0.0.1:50000"),
+	c := &Conn{Conn: cast.Conn{Serial: 7, Peer: netip.MustParseAddrPort("127.0.0.1:50000"),
 		Listener: &cast.Listener{Name: "ws:8083", Transport: "ws", Loopback: true, AllowAnonymous: true}}}
 	c.Out, c.Control = (*out)(c), (*control)(c)
 	return c

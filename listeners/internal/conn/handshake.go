@@ -83,7 +83,7 @@ func (c *Conn) secureFail(err error) {
 	if errors.As(err, &te) {
 		label = te.Label
 	}
-	c.loop.opts.Log.Info().Str("conn", c.base.Name).Stringer("peer", c.base.Peer).Str("label", label).Err(err).Msg("tls handshake failed")
+	c.loop.opts.Log.Info().Str("conn", c.base.Name()).Stringer("peer", c.base.Peer).Str("label", label).Err(err).Msg("tls handshake failed")
 	c.layer = inHTTP
 	c.finish(metrics.CloseFault, label)
 }
@@ -107,7 +107,7 @@ func (c *Conn) proxy(b []byte) []byte {
 	c.held = append(c.held, b...)
 	n, ok := proxyHeader(c.held, c.listener.Proxy)
 	if !ok {
-		c.loop.opts.Log.Info().Str("conn", c.base.Name).Stringer("peer", c.base.Peer).Msg("proxy header missing or malformed")
+		c.loop.opts.Log.Info().Str("conn", c.base.Name()).Stringer("peer", c.base.Peer).Msg("proxy header missing or malformed")
 		c.end(metrics.CloseFault, nil)
 		return nil
 	}
@@ -116,7 +116,7 @@ func (c *Conn) proxy(b []byte) []byte {
 	}
 	h, err := proxyproto.Read(bufio.NewReader(bytes.NewReader(c.held[:n])))
 	if err != nil {
-		c.loop.opts.Log.Info().Str("conn", c.base.Name).Stringer("peer", c.base.Peer).Err(err).Msg("proxy header malformed")
+		c.loop.opts.Log.Info().Str("conn", c.base.Name()).Stringer("peer", c.base.Peer).Err(err).Msg("proxy header malformed")
 		c.end(metrics.CloseFault, err)
 		return nil
 	}

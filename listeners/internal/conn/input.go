@@ -185,7 +185,7 @@ func (c *Conn) part(err error, frames []byte) {
 	var ce *ws.CloseError
 	if errors.As(err, &ce) && !ce.Peer {
 		c.parting.reason = metrics.CloseFault
-		c.loop.opts.Log.Warn().Str("conn", c.base.Name).Stringer("peer", c.base.Peer).Str("label", string(ce.Label)).
+		c.loop.opts.Log.Warn().Str("conn", c.base.Name()).Stringer("peer", c.base.Peer).Str("label", string(ce.Label)).
 			Int("code", ce.Code).Msg("websocket closed")
 	}
 	c.touch()

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -168,7 +167,6 @@ func (ln *Listener) connection(l *Loop, peer netip.AddrPort, v Verdict) *Conn {
 	c := &Conn{loop: l, listener: ln}
 	c.base.TooFast = v == TooFast
 	c.base.Serial = ln.serial.Add(1)
-	c.base.Name = ln.Base.Name + "/" + strconv.FormatUint(c.base.Serial, 10)
 	c.base.Listener, c.base.Peer, c.base.Opened = ln.Base, peer, l.opts.Clock.Now()
 	return c
 }

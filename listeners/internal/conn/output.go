@@ -240,7 +240,7 @@ func (c *Conn) tell(reason metrics.Close, err error) {
 	l := c.loop
 	l.opts.Env.Metrics.Closed[reason].Add(1)
 	if e := l.opts.Log.Debug(); e.Enabled() {
-		e.Str("conn", c.base.Name).Stringer("peer", c.base.Peer).Stringer("reason", reason).Str("detail", c.detail).
+		e.Str("conn", c.base.Name()).Stringer("peer", c.base.Peer).Stringer("reason", reason).Str("detail", c.detail).
 			AnErr("error", err).Msg("connection closed")
 	}
 	if c.handsh != nil {

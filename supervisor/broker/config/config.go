@@ -114,6 +114,11 @@ type Runtime struct {
 	// See actor_max_crashes.
 	ActorCrashWindow time.Duration `yaml:"actor_crash_window" min:"1ms" max:"24h" reload:"yes"`
 
+	// How long an actor of a connection or session may have nothing to do before
+	// it hibernates: its cell stays, which costs a third, and the next message
+	// brings the actor back within microseconds. 0: none does.
+	HibernateAfter time.Duration `yaml:"hibernate_after" min:"0s" max:"24h"`
+
 	// How long an actor may take over one message. One that does not return
 	// within this time is reported with its stack; other connections of its
 	// loop go on without it, its own is closed.
@@ -217,6 +222,7 @@ func Default() *Config {
 			ActorMaxCrashes:  5,
 			ActorCrashWindow: 10 * time.Second,
 			StallAfter:       time.Second,
+			HibernateAfter:   time.Second,
 			ShutdownTimeout:  30 * time.Second,
 			ChildShutdown:    5 * time.Second,
 		},
