@@ -18,7 +18,7 @@ import (
 func TestCrash(t *testing.T) {
 	for _, e := range chaos.Cookbook {
 		if e.Process {
-			continue // they need a broker in a process of its own: see emqtt torture
+			continue // it needs a broker in a process of its own: TestCrashOfTheProcess
 		}
 		t.Run(e.Name()+" "+e.Title, func(t *testing.T) {
 			b := brokertest.AllowCrashes(t, "runtime.actor_max_crashes=1000000")
