@@ -186,11 +186,12 @@ func TestAClientThatIsTooFastIsNotSlowedDown(t *testing.T) {
 	s := newScope(t, l)
 	p := join(t, s.b.Conn())
 	id := s.watch(microscope.Glance{Reveal: true})
+	p.send(&packet.Publish{Topic: []byte("t"), Payload: make([]byte, 1<<10)})
+	s.until(id, "PUBLISH", func(e *microscope.Event) bool { return e.Packet != nil && e.Packet.Type == "PUBLISH" })
 	for range 100 {
 		p.send(&packet.Publish{Topic: []byte("t"), Payload: make([]byte, 1<<10)})
 	}
 	p.ping()
-	s.until(id, "PUBLISH", func(e *microscope.Event) bool { return e.Packet != nil && e.Packet.Type == "PUBLISH" })
 	require.Less(t, len(s.everything(id)), 100<<10*6)
 	passed := func(e *microscope.Event) bool {
 		return e.Note != nil && strings.HasPrefix(e.Note.Text, "Passed over: ") && strings.HasSuffix(e.Note.Text, " bytes from the client.")

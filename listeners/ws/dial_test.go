@@ -116,12 +116,17 @@ func TestDialStreamsBothWays(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, want, one[0])
 			}
-			go c.Write(big)
+			written := make(chan error, 1)
+			go func() {
+				_, err := c.Write(big)
+				written <- err
+			}()
 			got := make([]byte, len(big))
 			_, err = io.ReadFull(c, got)
 			require.NoError(t, err)
 			require.True(t, bytes.Equal(big, got))
 
+			require.NoError(t, <-written) // Close sends no close frame beside a Write
 			require.NoError(t, c.Close())
 			require.Equal(t, &CloseError{Code: 1000, Label: LabelPeerClose, Peer: true}, <-ends)
 			_, err = c.Write([]byte("x"))
