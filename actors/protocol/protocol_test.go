@@ -149,6 +149,16 @@ func TestPubacksLeaveInTheOrderOfTheirPublishesAndBehindTheirCommits(t *testing.
 	require.Len(t, d.store.Take(), 2, "what no durable session gets costs no write")
 }
 
+// TestARunKeepsItsOrder: what joins the fan-out one by one is not overtaken by the
+// run that it leads.
+func TestARunKeepsItsOrder(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	d.connected(packet.V311, nil)
+	d.subscribe("t", false)
+	d.receive(publish(0, 0, "t", "1"), publish(1, 1, "t", "2"), publish(1, 2, "t", "3"), publish(0, 0, "t", "4"), publish(0, 0, "t", "5"))
+	require.Equal(t, []string{"q0 t 1", "q1 t 2", "q1 t 3", "q0 t 4", "q0 t 5"}, d.delivered())
+}
+
 func TestAPublishThatNobodyGetsIsToldSoIn50(t *testing.T) {
 	d := newDesk(t, stagetest.New(t))
 	d.connected(packet.V5, nil)

@@ -46,3 +46,17 @@ func TestARepeatedSubscribeIsGivenWhatCameLiveBeforeIt(t *testing.T) {
 	d.subscribe(e, filter("t", 0))
 	require.Equal(t, []string{"q0 #0 kept retained"}, e.sent())
 }
+
+// A client that is gone before its SUBACK is given what is retained when it is
+// back: the SUBSCRIBE may have replaced one whose SUBACK it has.
+func TestWhatIsRetainedIsOwedToASubscribeWhoseClientIsGone(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(kept)
+	d.publish(retained(1, "t", "kept"))
+	d.engine.hold = true
+	d.subscribe(e, filter("t", 1))
+	d.detach(e, false)
+	d.engine.hold = false
+	d.sync()
+	require.Equal(t, []string{"q1 #1 kept retained"}, d.attach(kept).sent())
+}

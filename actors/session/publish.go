@@ -156,7 +156,11 @@ func (p *Publisher) Join(ctx *cell.Context, m *message.Message) (int, bool) {
 		return 0, false
 	}
 	p.countTopic(ctx, m, f.Targets())
-	ctx.Join(f, m)
+	if ctx.OwnFan() != nil {
+		f.Add(m) // as Lead's user does: what joins at the commit would come behind that
+	} else {
+		ctx.Join(f, m)
+	}
 	return f.Targets(), true
 }
 

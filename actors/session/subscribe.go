@@ -247,9 +247,10 @@ func (st *stage) finishSubscribe(p *pendingSubscribe) {
 		st.told(p)
 		return
 	}
-	if p.epoch != st.s.epoch || st.s.conn == nil {
-		return
+	if p.epoch == st.s.epoch && st.s.conn != nil {
+		st.tell(p.answer)
 	}
-	st.tell(p.answer)
+	// Also to a client that is gone before its SUBACK: this may replace a subscription
+	// whose SUBACK it has, and whose retained messages are not through.
 	st.owe(p.lookup)
 }

@@ -111,6 +111,9 @@ func (c *conn) expected(h *history) (truth, string) {
 	if p == nil {
 		return no, "there was none"
 	}
+	if p.crossed() {
+		return maybe, ""
+	}
 	e := p.expiry
 	if p.leaving < c.opened {
 		// The broker may have seen the end of the connection before the DISCONNECT
@@ -138,6 +141,17 @@ func (c *conn) expected(h *history) (truth, string) {
 		return no, "its time was over"
 	}
 	return maybe, ""
+}
+
+// crossed reports whether the connection before c, whose CONNECT was on its way at
+// the same time, may have taken the session from c, and left it to another expiry.
+func (c *conn) crossed() bool {
+	for p := c.prev; p != nil && p.answered() > c.opened; p = p.prev {
+		if p.accepted != never && p.expiry != c.expiry {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *conn) leavingOr() int64 {

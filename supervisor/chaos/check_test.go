@@ -62,6 +62,16 @@ var kept = []struct{ name, text string }{
 		close a2 server 0x8E
 		ok a1 present
 		settle`},
+	{"the session is the one's that was opened first and came last", `
+		open a1 expiry=0
+		open a2 never
+		ok a1 present
+		ok a2 present
+		close a2 server 0x8E
+		open a3 never
+		close a1 server 0x8E
+		ok a3
+		settle`},
 	{"a clean start whose store failed behind it", "blame a\nopen a1 never\nok a1\nclose a1 client\nopen a2 clean\nrefuse a2 0x88\nrestart\nopen a3 never\nok a3\nsettle"},
 	{"the connection of a broker that was killed", "open a1 never\nok a1\nrestart\nclose a1 server\nopen a2 never\nok a2 present\nsettle"},
 	{"QoS 1 that was not durable comes again without DUP", pair + `
