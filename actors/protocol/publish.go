@@ -55,7 +55,7 @@ func (st *stage) publish1(p *packet.Publish) {
 	m := st.message(p)
 	if n, ok := st.pub.Join(st.x, m); ok {
 		st.fanned += n
-		if st.env.Trace.On() {
+		if st.traced() {
 			st.trace(session.RoutedEvent(p.Topic, s.clientID, p.QoS, len(p.Payload), n, "with the one before"))
 		}
 		if p.QoS == packet.QoS1 {

@@ -39,6 +39,6 @@ func (st *stage) run(r *cast.Received, led packet.QoS) {
 func (st *stage) unhindered(qos packet.QoS) bool {
 	s, lim := st.s, st.env.Limits()
 	return s.phase == connected && !s.paused && !s.ratePaused && !s.behind && s.subscribing == 0 &&
-		lim.RateMessages == 0 && lim.RateBytes == 0 && st.topicOf == lim && !st.env.Trace.On() && !st.env.Topics.On() &&
+		lim.RateMessages == 0 && lim.RateBytes == 0 && st.topicOf == lim && !st.traced() && !st.env.Topics.On() &&
 		(qos == packet.QoS0 || st.acks.Len(st.x) == 0 && st.flying.Seen(st.x) == 0)
 }

@@ -16,6 +16,12 @@ func (st *stage) trace(e trace.Event) {
 	}
 }
 
+// traced reports whether what becomes of the client's messages of the present topic
+// is traced, up to the sessions that get them, which look for themselves.
+func (st *stage) traced() bool {
+	return st.env.Trace.Wants(st.x.Now(), st.s.clientID, st.s.clientID, st.topic, st.conn.Peer)
+}
+
 // tracePublish notes what became of a PUBLISH, beside what its routing notes.
 func (st *stage) tracePublish(step trace.Step, why string, p *packet.Publish) {
 	if st.env.Trace.On() {

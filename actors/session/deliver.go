@@ -42,13 +42,14 @@ func (st *stage) straight(d *cast.Dispatch) []*message.Message {
 	n := 0
 	if qos := min(d.Messages[0].QoS, d.Sub.QoS); qos == packet.QoS0 {
 		n = st.straight0(out, run, d)
-	} else if !st.durable() && !st.env.Trace.On() {
+	} else if !st.durable() && !st.tracedAny(run) {
 		n = st.straight1(out, run, d, qos)
 	}
 	return d.Messages[n:]
 }
 
 func (st *stage) straight0(out *cast.Deliver, run []*message.Message, d *cast.Dispatch) int {
+	on, seen := st.env.Trace.On(), trace.Run{}
 	for i, m := range run {
 		if min(m.QoS, d.Sub.QoS) > packet.QoS0 || m.Retain || m.Expiry != 0 {
 			return i
@@ -56,7 +57,7 @@ func (st *stage) straight0(out *cast.Deliver, run []*message.Message, d *cast.Di
 		out.Deliveries = append(out.Deliveries, cast.Delivery{})
 		x := &out.Deliveries[len(out.Deliveries)-1]
 		x.Message, x.SubIDs = m, d.Sub.SubIDs()
-		if st.env.Trace.On() {
+		if on && seen.Wants(st.env.Trace, st.x.Now(), st.clientID, m.From, m.Topic, st.peer()) {
 			st.noteItem(trace.Delivered, "", &item{msg: m}, 0)
 		}
 	}

@@ -3,6 +3,8 @@
 package session
 
 import (
+	"net/netip"
+
 	"emqttd/actors/cast"
 	"emqttd/actors/metrics"
 	"emqttd/actors/retainer"
@@ -56,7 +58,7 @@ type Publishing struct {
 func (p *Publisher) Publish(ctx *cell.Context, m *message.Message, how Publishing) Outcome {
 	lim := p.Env.Limits()
 	retain := m.Retain && lim.Retain
-	on := p.Env.Trace.On()
+	on := p.Env.Trace.Wants(ctx.Now(), m.From, m.From, m.Topic, netip.AddrPort{})
 	refuse := how.MayRefuse && m.QoS > packet.QoS0
 	if retain && !p.room(lim, m) {
 		ctx.Count(&p.Env.Metrics.Dropped[metrics.DropRetainedFull], 1)

@@ -3,6 +3,9 @@
 package session
 
 import (
+	"net/netip"
+	"slices"
+
 	"emqttd/actors/metrics"
 	"emqttd/actors/trace"
 	"emqttd/protocol/message"
@@ -24,6 +27,26 @@ func (st *stage) trace(e trace.Event) {
 	t.Note(st.x, e)
 }
 
+// traced reports whether the way of a message to the session is traced.
+func (st *stage) traced(m *message.Message) bool {
+	return st.env.Trace.Wants(st.x.Now(), st.clientID, m.From, m.Topic, st.peer())
+}
+
+func (st *stage) peer() (addr netip.AddrPort) {
+	if c := st.s.conn; c != nil {
+		addr = c.Peer
+	}
+	return addr
+}
+
+// tracedAny is traced for a run of messages.
+func (st *stage) tracedAny(run []*message.Message) bool {
+	seen := trace.Run{}
+	return st.env.Trace.On() && slices.ContainsFunc(run, func(m *message.Message) bool {
+		return seen.Wants(st.env.Trace, st.x.Now(), st.clientID, m.From, m.Topic, st.peer())
+	})
+}
+
 // traceItem notes what became of a message that the session has. It stands on the
 // way of every delivery, so its look at the tracer is inlined.
 func (st *stage) traceItem(step trace.Step, why string, it *item, id packet.ID) {
@@ -33,6 +56,9 @@ func (st *stage) traceItem(step trace.Step, why string, it *item, id packet.ID) 
 }
 
 func (st *stage) noteItem(step trace.Step, why string, it *item, id packet.ID) {
+	if !st.traced(it.msg) {
+		return
+	}
 	e := eventOf(it.msg)
 	e.Step, e.Reason, e.QoS, e.ID = step, why, int(it.qos), id
 	st.trace(e)

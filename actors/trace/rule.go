@@ -64,13 +64,15 @@ func (r *Rule) check() error {
 
 // wants reports whether e belongs to the trace. It is asked for every note of
 // every client while any trace is on.
-func (r *Rule) wants(e *Event) bool {
+func (r *Rule) wants(e *Event) bool { return r.of(e.Client, e.From, e.Topic, e.Addr) }
+
+func (r *Rule) of(client, from, about string, addr netip.AddrPort) bool {
 	switch r.By {
 	case ByClient:
-		return e.Client == r.Value || e.From == r.Value
+		return client == r.Value || from == r.Value
 	case ByTopic:
-		return e.Topic != "" && (e.Topic == r.Value || topic.Match(r.Value, e.Topic))
+		return about != "" && (about == r.Value || topic.Match(r.Value, about))
 	default:
-		return r.prefix.Contains(e.Addr.Addr().Unmap())
+		return r.prefix.Contains(addr.Addr().Unmap())
 	}
 }

@@ -5,6 +5,7 @@ package trace
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -46,6 +47,50 @@ func New(b Bounds, try func(job func()) bool) *Tracer { return &Tracer{bounds: b
 
 // On reports whether anything is traced.
 func (t *Tracer) On() bool { return t != nil && t.running.Load() != nil }
+
+// Wants reports whether a trace may want an event of e's Client, From, Topic and
+// Addr at the time now. It is asked before an event is made up: while one client
+// is traced, a hop of all others costs this and no more. A trace whose time is
+// over wants one more, by which it is ended.
+func (t *Tracer) Wants(now int64, client, from, about string, addr netip.AddrPort) bool {
+	if !t.On() {
+		return false
+	}
+	for _, tr := range t.list() {
+		if tr.rule.of(client, from, about, addr) || now >= tr.until {
+			return true
+		}
+	}
+	return false
+}
+
+// Near is Wants for what a client does whatever the topic.
+func (t *Tracer) Near(now int64, client string, addr netip.AddrPort) bool {
+	if !t.On() {
+		return false
+	}
+	for _, tr := range t.list() {
+		if tr.rule.By == ByTopic || tr.rule.of(client, "", "", addr) || now >= tr.until {
+			return true
+		}
+	}
+	return false
+}
+
+// Run is Wants for the messages of one batch, which mostly have publisher and
+// topic in common with the one before: then the answer is the same.
+type Run struct {
+	from, about  string
+	known, wants bool
+}
+
+// Wants is Tracer.Wants of the next message.
+func (r *Run) Wants(t *Tracer, now int64, client, from, about string, addr netip.AddrPort) bool {
+	if !r.known || r.from != from || r.about != about {
+		*r = Run{from, about, true, t.Wants(now, client, from, about, addr)}
+	}
+	return r.wants
+}
 
 // note is an Event on its way to the traces that want it.
 type note struct {

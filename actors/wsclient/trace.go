@@ -22,6 +22,12 @@ func (c *client) trace(ctx *cell.Context, e trace.Event) {
 	c.env.Trace.Note(ctx, e)
 }
 
+// traced reports whether what the client is sent beside messages is traced.
+func (c *client) traced(ctx *cell.Context) bool {
+	t := c.env.Trace
+	return t.On() && t.Wants(ctx.Now(), c.state.clientID, "", "", c.conn.Peer)
+}
+
 // traceReceived notes the packets of one read, each in its own event, behind one
 // for the actor that made packets of the bytes.
 func (c *client) traceReceived(ctx *cell.Context, r *cast.Received) {

@@ -128,7 +128,7 @@ func (c *client) received(ctx *cell.Context, r *cast.Received) {
 	}
 	count(ctx, packets[:], c.env.Metrics.PacketsReceived[:])
 	count(ctx, messages[:], c.env.Metrics.MessagesReceived[:])
-	if c.env.Trace.On() {
+	if c.env.Trace.On() && (c.state.clientID == "" || c.env.Trace.Near(ctx.Now(), c.state.clientID, c.conn.Peer)) {
 		c.traceReceived(ctx, r)
 	}
 	s := slot.Edit(ctx, &c.state)
@@ -183,7 +183,7 @@ func (c *client) send(ctx *cell.Context, msg *cast.Send) {
 	for _, p := range msg.Packets {
 		b = c.append(ctx, b, p, v, &sent)
 	}
-	trace := c.env.Trace.On()
+	trace := c.traced(ctx)
 	for i := range msg.Acks {
 		a := &msg.Acks[i]
 		if short, ok := serializer.AppendShortAck(b, a, v); ok && !trace && (c.state.maxPacket == 0 || c.state.maxPacket >= serializer.ShortAck) {
@@ -204,7 +204,7 @@ func (c *client) append(ctx *cell.Context, b []byte, p packet.Packet, v packet.V
 		c.trace(ctx, trace.Event{Step: trace.Dropped, Reason: "larger than the client takes", Packet: p.Type().String()})
 		return b // [v5 MQTT-3.1.2-24]: it must not be sent
 	}
-	if c.env.Trace.On() {
+	if c.traced(ctx) {
 		c.traceSent(ctx, p)
 	}
 	b, err := serializer.Append(b, p, v)
@@ -232,6 +232,7 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 	b := ctx.Bytes()
 	var messages [3]int64
 	var p packet.Publish
+	on, seen := c.env.Trace.On(), trace.Run{}
 	for i := range msg.Deliveries {
 		d := &msg.Deliveries[i]
 		session.ToPublish(&p, d, c.state.version, ctx.Now())
@@ -243,7 +244,7 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 			panic("ws_client: PUBLISH: " + err.Error())
 		}
 		messages[d.QoS]++
-		if c.env.Trace.On() {
+		if on && seen.Wants(c.env.Trace, ctx.Now(), c.state.clientID, d.Message.From, d.Message.Topic, c.conn.Peer) {
 			c.traceDelivery(ctx, d)
 		}
 	}
@@ -267,7 +268,7 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 
 func (c *client) pubrel(ctx *cell.Context, b []byte, id packet.ID, code packet.ReasonCode) []byte {
 	c.rel = packet.Ack{Kind: packet.PUBREL, ID: id, Code: code}
-	if c.env.Trace.On() {
+	if c.traced(ctx) {
 		c.traceSent(ctx, &c.rel)
 	}
 	b, err := serializer.Append(b, &c.rel, c.state.version)
