@@ -98,8 +98,8 @@ func TestAnIdleConnectionIsSmall(t *testing.T) {
 		transport string
 		max       int // bytes of live heap
 	}{
-		{"tcp", 4000},
-		{"ws", 4800},
+		{"tcp", 4500},
+		{"ws", 5300},
 	} {
 		t.Run(tt.transport, func(t *testing.T) {
 			got := idleBytes(t, tt.transport, 2000)
