@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"emqttd/actors/metrics"
+	"emqttd/actors/store"
+	"emqttd/actors/trace"
+	"emqttd/protocol/packet"
+)
+
+// enqueue queues it; at a bound the oldest make room.
+func (st *stage) enqueue(it item) {
+	lim := st.env.Limits()
+	if it.qos == packet.QoS0 && st.s.conn == nil && !(lim.QueueQoS0 && st.durable()) {
+		st.refuse(it, metrics.DropQoS0Offline)
+		return
+	}
+	for st.queue.Len(st.x) >= lim.MaxQueued {
+		st.shed(metrics.DropQueueFull)
+	}
+	for st.s.queued+it.msg.Size() > lim.MaxQueuedBytes && st.queue.Len(st.x) > 0 {
+		st.shed(metrics.DropQueueBytes)
+	}
+	if it.found && it.qos > packet.QoS0 {
+		it.found = false
+		st.lazily(store.Op{Kind: store.Append, Message: it.msg, Sessions: []uint64{st.number}, Retain: it.retain})
+	}
+	st.push(it)
+}
+
+// push appends to the queue and keeps its figures.
+func (st *stage) push(it item) {
+	if st.env.Trace.On() {
+		st.traceItem(trace.Queued, st.waits(), &it, 0)
+	}
+	st.queue.Push(st.x, it)
+	st.s.queued += it.msg.Size()
+	st.x.Count(&st.env.Metrics.QueuedBytes, int64(it.msg.Size()))
+	st.busy(it, 1)
+}
+
+func (st *stage) shed(why metrics.Drop) {
+	it, ok := st.dequeue()
+	if !ok {
+		return
+	}
+	if it.qos == packet.QoS0 && why == metrics.DropQueueFull {
+		why = metrics.DropQoS0Slow
+	}
+	st.refuse(it, why)
+}
+
+func (st *stage) dequeue() (item, bool) {
+	it, ok := st.queue.Peek(st.x)
+	if ok {
+		st.queue.Pop(st.x)
+		st.s.queued -= it.msg.Size()
+		st.x.Count(&st.env.Metrics.QueuedBytes, -int64(it.msg.Size()))
+		st.busy(it, -1)
+	}
+	return it, ok
+}
+
+// refuse drops a message of the session for a counted reason.
+func (st *stage) refuse(it item, why metrics.Drop) {
+	st.traceItem(trace.Dropped, why.String(), &it, 0)
+	st.drop(why, 1)
+	if it.qos > packet.QoS0 && it.msg.ID.Seq != 0 && !it.found {
+		st.lazily(store.Op{Kind: store.Discard, Message: it.msg})
+	}
+}
+
+// busy keeps the member figures of shared groups, by which publishers choose.
+func (st *stage) busy(it item, n int64) {
+	if it.share != nil {
+		st.x.Count(&st.self.Busy, n)
+	}
+}
+
+// fill sends from the queue while window and out-buffer have room, then asks
+// for more retained messages.
+func (st *stage) fill() {
+	if !st.live() {
+		return
+	}
+	for !st.s.congested {
+		it, ok := st.queue.Peek(st.x)
+		if !ok {
+			break
+		}
+		st.x.Blame(it.msg)
+		if it.msg.Expired(st.x.Now()) {
+			st.dequeue()
+			st.refuse(it, metrics.DropExpired)
+			continue
+		}
+		if !st.send(it) {
+			break
+		}
+		st.dequeue()
+	}
+	st.x.Blame(nil)
+	st.lookup()
+}
