@@ -111,9 +111,9 @@ func (c *collector) memory(out *writer) {
 	now := held()
 	out.gauge("emqttd_goroutines", "Goroutines of the process.", float64(runtime.NumGoroutine()))
 	out.gauge("emqttd_heap_bytes", "Live and not yet collected objects.", float64(c.Figures.Heap()))
-	if n := c.Metrics.Connections.Load(); n > 0 && now > c.baseline {
+	if n := c.Metrics.Connections.Load(); n > 0 {
 		out.gauge("emqttd_connection_memory_bytes", "What the process holds more than at its start, for each open connection.",
-			float64(now-c.baseline)/float64(n))
+			float64(max(now, c.baseline)-c.baseline)/float64(n)) // a collection since then may have left less
 	}
 }
 

@@ -84,7 +84,7 @@ func TestMetrics(t *testing.T) {
 		require.Equal(t, 1, value("emqttd_listener_connections", "listener", "tcp:default"))
 		require.Positive(t, value("emqttd_received_bytes_total"))
 		require.Positive(t, value("emqttd_loop_turn_seconds"))
-		require.Positive(t, value("emqttd_connection_memory_bytes"))
+		require.GreaterOrEqual(t, value("emqttd_connection_memory_bytes"), 0, "a collection may have left less than there was at the start")
 		require.Positive(t, value("go_goroutines"))
 	})
 	t.Run("what a client chooses is no label", func(t *testing.T) {
