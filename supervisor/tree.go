@@ -30,6 +30,9 @@ func shrink(r *actor.SliceMap) {
 	all := r.LocalPIDs
 	r.LocalPIDs = slices.Clone(all[:1])
 	for _, table := range all[1:] {
+		if table.IsEmpty() {
+			continue // Items starts 32 goroutines
+		}
 		for name, process := range table.Items() {
 			r.LocalPIDs[0].Set(name, process)
 		}
