@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"emqttd/supervisor/cell"
 )
@@ -36,6 +37,7 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	b.closed = true
 	b.mu.Unlock()
 	err := errors.Join(b.closeDashboard(), b.stopTree(ctx))
+	b.flush(ctx)
 	for _, p := range b.ports {
 		p.close()
 	}
@@ -73,6 +75,25 @@ func (b *Broker) stopTree(ctx context.Context) error {
 			left += l.Len()
 		}
 		return fmt.Errorf("broker: the time for shutdown is over, with %d connections left: %s has not stopped", left, b.root.Stopping())
+	}
+}
+
+// flush waits until the connections, whose actors have ended, have written their
+// last bytes and closed; what a client has not taken within runtime.child_shutdown
+// is dropped.
+func (b *Broker) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.Runtime.ChildShutdown)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for _, l := range b.loops {
+		for l.Len() > 0 {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
 	}
 }
 

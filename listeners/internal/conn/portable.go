@@ -139,8 +139,15 @@ func (s *netSocket) writer() {
 		}
 		b, done, eof := s.out, s.done, s.eof
 		s.mu.Unlock()
-		if len(b) == 0 || done {
-			if eof && !done {
+		if done {
+			if len(b) > 0 && eof {
+				_, _ = s.nc.Write(b) // the last words
+			}
+			_ = s.nc.Close()
+			return
+		}
+		if len(b) == 0 {
+			if eof {
 				if cw, ok := s.nc.(interface{ CloseWrite() error }); ok {
 					_ = cw.CloseWrite()
 				} else {
@@ -192,11 +199,18 @@ func (s *netSocket) shutdown() {
 // deaf is no act: a reader that has met the end does not go on.
 func (s *netSocket) deaf() {}
 
+// close leaves last words that are not written yet to the writer, which closes
+// behind them.
 func (s *netSocket) close() {
 	s.mu.Lock()
 	s.done = true
+	last := s.eof && len(s.out) > 0
 	s.mu.Unlock()
 	s.cond.Broadcast()
+	if last {
+		_ = s.nc.SetWriteDeadline(time.Now().Add(lingerTime))
+		return
+	}
 	_ = s.nc.Close()
 }
 
