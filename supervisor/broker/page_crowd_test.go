@@ -50,6 +50,9 @@ const asked = "performance.getEntriesByType('resource').filter(e => e.name.inclu
 // brokers do all day.
 func TestAPageOfManyClientsIsLiveAndCheap(t *testing.T) {
 	const all = 100_000
+	if underRace {
+		t.Skip("most of it is the browser's time: played without the race detector")
+	}
 	v := visit(t, browsertest.Start(t), brokertest.Start)
 	n := connections(t)
 	for i := range n {

@@ -240,6 +240,9 @@ var pageNames = []string{
 // TestPageLooks takes a picture of every page on a desk and on a phone. Whoever
 // changes the page looks at them: BROWSERTEST_SHOTS names the folder.
 func TestPageLooks(t *testing.T) {
+	if underRace {
+		t.Skip("most of it is the browser's time: played without the race detector")
+	}
 	v := visit(t, browsertest.Start(t), brokertest.Start)
 	dir := browsertest.Shots(t)
 	populate(t, v.b)
