@@ -197,6 +197,28 @@ func TestAFullWindowStillFindsTheLastFreeIdentifier(t *testing.T) {
 	require.Equal(t, 1<<16-2, flights.Len())
 }
 
+// TestAWindowThatGrowsAmongItsChangesKeepsThem: 9 takes the pane of 1, which is
+// deleted, and has one of its own once the ring is larger.
+func TestAWindowThatGrowsAmongItsChangesKeepsThem(t *testing.T) {
+	w := newWorld(t)
+	var flights cell.Window[uint16, int]
+	to := w.start(cell.New(kindOf("k", func(ctx *cell.Context) {
+		if ctx.Message().(*text).s == "first" {
+			flights.Put(ctx, 1, 1)
+			return
+		}
+		flights.Delete(ctx, 1)
+		flights.Put(ctx, 9, 9)
+		flights.Put(ctx, 17, 17)
+	}), "k", w.g, nil))
+	for _, s := range []string{"first", "second"} {
+		to.Push(&text{s: s})
+		w.drain()
+	}
+	require.Equal(t, map[uint16]int{9: 9, 17: 17}, maps.Collect(flights.All))
+	require.Equal(t, 2, flights.Len())
+}
+
 func TestAnEmptySetOfIdentifiersKeepsOnePage(t *testing.T) {
 	w := newWorld(t)
 	var ids cell.IDs[uint16]

@@ -68,7 +68,7 @@ func (l *WindowEdit[K, V]) apply() {
 		case fill:
 			p.id, p.used = o.id, true
 		case replace:
-			p.v, p.id = l.values[o.at], o.id
+			p.v, p.id, p.used = l.values[o.at], o.id, true // a ring that grew gave it a pane of its own
 		case remove:
 			*p = pane[K, V]{}
 		}
