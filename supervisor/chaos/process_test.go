@@ -14,32 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
-	"emqttd/supervisor/broker"
-	"emqttd/supervisor/broker/config"
+	"emqttd/supervisor/broker/brokertest"
 	"emqttd/supervisor/chaos"
 )
 
-// brokerSets tells the test binary that it is a broker that a fault will kill: the
-// settings, one a line.
-const brokerSets = "EMQTTD_CHAOS_BROKER"
-
-func TestMain(m *testing.M) {
-	if sets := os.Getenv(brokerSets); sets != "" {
-		cfg, _, err := config.Load(config.Sources{Sets: strings.Split(sets, "\n")})
-		if err != nil {
-			panic(err)
-		}
-		b, err := broker.Start(cfg, zerolog.New(os.Stderr).Level(zerolog.ErrorLevel))
-		if err != nil {
-			panic(err)
-		}
-		panic(<-b.Failed())
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { brokertest.Main(m) }
 
 // process is a broker in a process of its own, which is started again on the same
 // data whenever it is gone. Clients reach it through dial: they learn of the end
@@ -75,7 +56,8 @@ func newProcess(t *testing.T, faults []string) *process {
 // start starts the broker and waits until it listens.
 func (p *process) start(more ...string) error {
 	p.cmd = exec.Command(os.Args[0], "-test.run=^$")
-	p.cmd.Env = append(os.Environ(), brokerSets+"="+strings.Join(append(more, p.sets...), "\n"))
+	name, sets := brokertest.ProcessEnv(append(more, p.sets...)...)
+	p.cmd.Env = append(os.Environ(), name+"="+sets)
 	p.cmd.Stderr = os.Stderr
 	if err := p.cmd.Start(); err != nil {
 		return err

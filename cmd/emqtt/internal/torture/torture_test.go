@@ -11,36 +11,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"emqttd/protocol/client"
 	"emqttd/protocol/packet"
-	"emqttd/supervisor/broker"
-	"emqttd/supervisor/broker/config"
+	"emqttd/supervisor/broker/brokertest"
 )
-
-// brokerSets tells the test binary that it is the broker to be killed: the
-// settings, one a line.
-const brokerSets = "EMQTTD_TORTURE_BROKER"
 
 // killRounds says how many kills TestAKilledBroker... takes; 12 by default.
 const killRounds = "EMQTTD_KILL_ROUNDS"
 
-func TestMain(m *testing.M) {
-	if sets := os.Getenv(brokerSets); sets != "" {
-		cfg, _, err := config.Load(config.Sources{Sets: strings.Split(sets, ";")})
-		if err != nil {
-			panic(err)
-		}
-		b, err := broker.Start(cfg, zerolog.New(os.Stderr).Level(zerolog.ErrorLevel))
-		if err != nil {
-			panic(err)
-		}
-		panic(<-b.Failed())
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { brokertest.Main(m) }
 
 // target is a run against the broker of this module.
 func target(t *testing.T, sets ...string) Options {
@@ -51,7 +32,7 @@ func target(t *testing.T, sets ...string) Options {
 	require.NoError(t, l.Close())
 	sets = append([]string{"listeners.tcp.default.bind=" + address, "listeners.ws.default.bind=", "dashboard.bind=",
 		"node.data_dir=" + t.TempDir(), "session.will_restart_grace=50ms"}, sets...)
-	t.Setenv(brokerSets, strings.Join(sets, ";"))
+	t.Setenv(brokertest.ProcessEnv(sets...))
 	return Options{Start: fmt.Sprintf("'%s' -test.run=^$", os.Args[0]), Address: address, Log: os.Stderr, Progress: func(s string) { t.Log(s) }}
 }
 
