@@ -117,12 +117,12 @@ func (w *ward) walk(*group.Timer) {
 const minWard = 256
 
 // keep looks at one incarnation; it reports whether the ward goes on to look at
-// it.
+// it. One whose cell has moved is another group's, which may be writing to it.
 func (w *ward) keep(i *incarnation, naps *int) bool {
 	c, d := i.c, w.dorm
 	switch {
-	case c.inc.Load() != i || i.in != d.g || c.group.Load() != d.g || c.Ended():
-		return false // gone, or another group's
+	case c.group.Load() != d.g || c.inc.Load() != i || i.in != d.g || c.Ended():
+		return false // moved, or gone
 	case i.used:
 		i.used = false
 		i.busy++

@@ -4,6 +4,7 @@ package cell_test
 
 import (
 	"math"
+	"sync"
 	"testing"
 	"time"
 
@@ -187,6 +188,38 @@ func TestAnActorHibernatesWhereItHasMovedTo(t *testing.T) {
 	turn()
 	require.Equal(t, cell.Hibernating, c.Life())
 	require.Equal(t, []*group.Group{w.g, other}, ran)
+}
+
+// TestADormitoryLetsAnActorGoThatOthersRun: the group that an actor has left looks
+// at its list while the next group runs the actor (under the race detector).
+func TestADormitoryLetsAnActorGoThatOthersRun(t *testing.T) {
+	w := newWorld(t)
+	other := group.NewService("other", w.clock)
+	const actors, each = 64, 50
+	var got sync.WaitGroup
+	got.Add(actors * each)
+	k := sleeper(func(ctx *cell.Context) {
+		if ctx.Group() == w.g {
+			ctx.Move(other.Group())
+		}
+		got.Done()
+	})
+	var all []*cell.Cell
+	for range actors {
+		c := w.start(cell.New(k, "c", w.g, nil))
+		all = append(all, c)
+		for range each {
+			c.Push(&text{})
+		}
+	}
+	for range each {
+		w.pass(100 * time.Millisecond) // longer than a round of the list takes
+	}
+	got.Wait()
+	other.Close()
+	for _, c := range all {
+		require.Zero(t, c.Pending())
+	}
 }
 
 func TestAnEndedCellDoesNotHibernate(t *testing.T) {
