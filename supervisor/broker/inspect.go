@@ -106,12 +106,21 @@ func (b inspector) Listeners() []api.Listener {
 	for _, p := range b.ports {
 		base := p.core.Base
 		rules := p.door.Rules()
-		out = append(out, api.Listener{Name: base.Name, Key: p.key, Transport: base.Transport, Address: p.address(), Running: p.bound.Load(),
+		out = append(out, api.Listener{Name: base.Name, Key: p.key, Transport: base.Transport, Address: b.address(p), Running: p.bound.Load(),
 			Loopback: base.Loopback, AllowAnonymous: base.AllowAnonymous, Connections: p.core.Len(), MaxConnections: rules.MaxConnections,
 			MaxConnectRate: rules.MaxRate, Accepted: int64(p.core.Accepted()), TurnedFull: p.door.Turned.Full.Load(),
 			TurnedDenied: p.door.Turned.Denied.Load()})
 	}
 	return out
+}
+
+// address is where a port is reached, the one without a socket of its own at the
+// dashboard's.
+func (b inspector) address(p *port) string {
+	if s := b.API(); p.attached && s != nil {
+		return s.Addr().String()
+	}
+	return p.address()
 }
 
 // Config implements api.Broker.

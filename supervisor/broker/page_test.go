@@ -234,38 +234,81 @@ func TestPage(t *testing.T) {
 // pageNames are the addresses of all pages, and of what is inside some.
 var pageNames = []string{
 	"overview", "alarms", "clients", "clients/861694030142473", "sessions", "topics", "routes", "subscriptions", "retained", "retained?topic=room/4/climate",
-	"retained?view=list", "dead_letters", "actors", "actors?view=kinds", "crash_lab", "trace", "listeners", "bans", "users", "audit", "configuration", "http_api", "nothing",
+	"retained?view=list", "dead_letters", "websocket", "actors", "actors?view=kinds", "actors?of=client_sup/0&actor=ws:default/1/client", "crash_lab", "trace",
+	"listeners", "bans", "users", "audit", "configuration", "http_api", "nothing",
 }
 
-// TestPageLooks takes a picture of every page on a desk and on a phone. Whoever
-// changes the page looks at them: BROWSERTEST_SHOTS names the folder.
+// dialogs are the pages and the buttons that open something on them.
+var dialogs = []struct{ page, button string }{
+	{"overview", "Change it"}, {"clients/861694030142473", "Ban"}, {"clients", "Disconnect 861694030142473"}, {"subscriptions", "Subscribe a client"},
+	{"users", "Add a user"}, {"users", "Make a key"}, {"bans", "Ban somebody"}, {"retained?topic=room/4/climate", "Delete"},
+}
+
+// sizes are those of a desk and of a phone, in CSS pixels.
+var sizes = []struct {
+	name          string
+	width, height int
+}{{"desk", 1440, 900}, {"phone", 390, 844}}
+
+// looks holds what is shown to what everybody needs: nothing beyond the window's
+// edge, text that can be read, a focus that can be seen.
+func (v *visitor) looks(what string) {
+	v.t.Helper()
+	if over := v.Overflow(); over != "" {
+		v.t.Errorf("%s is too wide: %s", what, over)
+	}
+	var cut bool
+	v.Eval(&cut, "[...document.querySelectorAll('.scroll')].some(e => e.scrollWidth > e.clientWidth + 1)")
+	if cut {
+		v.t.Errorf("%s: a table hides its last columns", what)
+	}
+	contrast, focus := v.Looks()
+	for _, fault := range append(contrast, focus...) {
+		v.t.Errorf("%s: %s", what, fault)
+	}
+}
+
+// TestPageLooks takes a picture of every page on a desk and on a phone, light and
+// dark, and holds each to what everybody needs. Whoever changes the page looks at
+// the pictures: BROWSERTEST_SHOTS names the folder.
 func TestPageLooks(t *testing.T) {
 	if underRace {
 		t.Skip("most of it is the browser's time: played without the race detector")
 	}
-	v := visit(t, browsertest.Start(t), brokertest.Start)
+	v := visit(t, browsertest.Start(t), brokertest.AllowCrashes, "chaos.enabled=true")
 	dir := browsertest.Shots(t)
 	populate(t, v.b)
-	for _, size := range []struct {
-		name          string
-		width, height int
-	}{{"desk", 1440, 900}, {"phone", 390, 844}} {
+	for _, size := range sizes {
 		v.Size(size.width, size.height)
 		v.Open(v.url)
-		v.WaitText("Log in")
-		v.Shot(dir, size.name+"-login")
-		v.login("admin", "public")
-		v.WaitText("What the broker holds")
-		for _, name := range pageNames {
-			v.to(name)
-			v.Shot(dir, size.name+"-"+strings.NewReplacer("/", "_", "?", "_").Replace(name))
-			require.Empty(t, v.Overflow(), "%s at %d pixels is too wide", name, size.width)
+		for _, scheme := range []string{"light", "dark"} {
+			v.Scheme(scheme)
+			look := func(name string) {
+				t.Helper()
+				name = strings.NewReplacer("/", "_", "?", "_").Replace(size.name + "-" + scheme + "-" + name)
+				v.looks(name)
+				v.Eval(nil, "document.activeElement.blur(), scrollTo(0, 0)")
+				v.Shot(dir, name)
+			}
+			v.WaitText("Log in")
+			look("login")
+			v.login("admin", "public")
+			v.to("overview")
+			v.WaitText("What the broker holds")
+			for _, name := range pageNames {
+				v.to(name)
+				look(name)
+			}
+			for _, d := range dialogs {
+				v.to(d.page)
+				v.Press(d.button)
+				v.WaitFor("dialog[open]")
+				look(d.page + "-" + d.button)
+				v.Key("Escape")
+				v.Wait("!document.querySelector('dialog[open]')")
+			}
+			v.Press("Log out")
 		}
-		v.Scheme("dark")
-		v.to("overview")
-		v.Shot(dir, size.name+"-dark")
-		v.Scheme("light")
-		v.Press("Log out")
 	}
 }
 

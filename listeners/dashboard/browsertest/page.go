@@ -3,6 +3,7 @@
 package browsertest
 
 import (
+	_ "embed" // looks.js
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -115,10 +116,12 @@ func (p *Page) Size(width, height int) {
 	p.do(nil, "Emulation.setDeviceMetricsOverride", object{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600})
 }
 
-// Scheme is what the system prefers: "light" or "dark".
+// Scheme is what the system prefers: "light" or "dark", and nothing that moves, so
+// that a colour is there at once.
 func (p *Page) Scheme(name string) {
 	p.t.Helper()
-	p.do(nil, "Emulation.setEmulatedMedia", object{"features": []object{{"name": "prefers-color-scheme", "value": name}}})
+	p.do(nil, "Emulation.setEmulatedMedia", object{"features": []object{
+		{"name": "prefers-color-scheme", "value": name}, {"name": "prefers-reduced-motion", "value": "reduce"}}})
 }
 
 // Open goes to an address and waits until it is there.
@@ -291,6 +294,20 @@ func (p *Page) Overflow() string {
 		.filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && e.checkVisibility())
 		.slice(0, 5).map(e => e.tagName + '.' + e.className + ' ' + (e.innerText ?? '').slice(0, 40))`)
 	return strings.Join(names, "; ")
+}
+
+//go:embed looks.js
+var looks string
+
+// Looks lists what people who see little, or use the keyboard alone, cannot make
+// out: text that stands out from its background by less than WCAG's AA asks for
+// (4.5:1, large text 3:1), and controls that do not show that they have the focus.
+func (p *Page) Looks() (contrast, focus []string) {
+	p.t.Helper()
+	p.Key("Tab") // what is focused now was reached by the keyboard, for the browser
+	var found struct{ Contrast, Focus []string }
+	p.Eval(&found, looks)
+	return found.Contrast, found.Focus
 }
 
 func quote(s string) string {

@@ -11,6 +11,8 @@ export class Problem extends Error {
     readonly status: number,
     readonly title: string,
     readonly detail: string,
+    /** until: asked before this moment (ms since 1970), the answer stays the same. */
+    readonly until?: number,
   ) {
     super(detail || title)
   }
@@ -61,8 +63,22 @@ async function read<T>(answer: Response, path: string): Promise<T> {
   }
   if (answer.ok) return value as T
   const said = (json ? value : {}) as { title?: string; detail?: string }
-  if (answer.status === 401 && path !== '/login') unauthorised.set(unauthorised.get() + 1)
-  throw new Problem(answer.status, said?.title ?? answer.statusText, said?.detail ?? '')
+  if (answer.status === 401 && !asksPassword.includes(path)) unauthorised.set(unauthorised.get() + 1)
+  throw new Problem(answer.status, said?.title ?? answer.statusText, said?.detail ?? '', until(answer))
+}
+
+/** asksPassword are the paths whose 401 may mean a password in the body, not the session. */
+const asksPassword = ['/login', '/password']
+
+const pause = 5 // seconds, for an answer 429 that does not say how long
+
+/** until is when Retry-After allows the next request [RFC 9110 10.2.3]: of the broker, or of a proxy before it. */
+function until(answer: Response): number | undefined {
+  if (answer.status !== 429 && answer.status !== 503) return undefined
+  const text = answer.headers.get('Retry-After')
+  if (text === null) return answer.status === 429 ? Date.now() + pause * 1000 : undefined
+  const at = /^\d+$/.test(text) ? Date.now() + Number(text) * 1000 : Date.parse(text)
+  return Number.isNaN(at) ? undefined : at
 }
 
 export const get = <T>(path: string, signal?: AbortSignal) => request<T>('GET', path, undefined, signal)
@@ -86,9 +102,14 @@ export function params(values: Record<string, string | number | boolean | undefi
 
 /** sentence is what a person is told about an error. */
 export function sentence(error: unknown): string {
-  if (error instanceof Problem) return error.detail || error.title || `The broker answered ${error.status}.`
+  if (error instanceof Problem) {
+    if (error.status === 429 && !error.detail) return 'There are too many requests from here.'
+    return error.detail || error.title || `The broker answered ${error.status}.`
+  }
   return error instanceof Error ? error.message : String(error)
 }
+
+const soonest = 1000 // ms between two requests for the same
 
 export interface Resource<T> {
   data?: T
@@ -102,7 +123,8 @@ export interface Resource<T> {
  * useResource keeps the answer of one path: asked for now, again every `every`
  * milliseconds while the page is visible, and on reload. What was there stays
  * while a new answer is under way, and belongs to one path only. No path, no
- * request.
+ * request. An answer that asks the page to wait is asked for again when the wait
+ * is over.
  */
 export function useResource<T>(path: string | undefined, every = 0): Resource<T> {
   const [state, set] = useState<{ path?: string; data?: T; error?: unknown }>({})
@@ -112,20 +134,32 @@ export function useResource<T>(path: string | undefined, every = 0): Resource<T>
     const ctl = new AbortController()
     let timer: ReturnType<typeof setTimeout> | undefined
     let busy = false
+    let wait = 0 // until when
     const ask = async () => {
       clearTimeout(timer)
       if (busy) return
       busy = true
+      wait = 0
       try {
         const data = await get<T>(path, ctl.signal)
         if (!ctl.signal.aborted) set({ path, data })
       } catch (error) {
+        if (error instanceof Problem) wait = error.until ?? 0
         if (!ctl.signal.aborted) set((was) => ({ path, data: was.path === path ? was.data : undefined, error }))
       }
       busy = false
-      if (every > 0 && !ctl.signal.aborted && !document.hidden) timer = setTimeout(ask, every)
+      later()
     }
-    const shown = () => !document.hidden && every > 0 && ask()
+    const later = () => {
+      clearTimeout(timer)
+      if (ctl.signal.aborted || document.hidden || (every === 0 && wait === 0)) return
+      timer = setTimeout(ask, Math.max(every, wait - Date.now(), soonest))
+    }
+    const shown = () => {
+      if (document.hidden || busy) return
+      if (wait > Date.now()) later()
+      else if (every > 0) void ask()
+    }
     document.addEventListener('visibilitychange', shown)
     again.current = ask
     void ask()

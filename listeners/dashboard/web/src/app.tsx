@@ -2,13 +2,13 @@
 
 // The shell: who is logged in, the menu, the header, and the page of the day.
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { unauthorised } from './api'
+import { Problem, unauthorised } from './api'
 import { line, type Line } from './events'
 import { Login } from './login'
 import { Account } from './account'
 import { type Page, pages } from './pages'
 import { link, useRoute } from './router'
-import { leave, look, logout, me, offline } from './session'
+import { end, look, logout, me, offline } from './session'
 import { useStore } from './store'
 import { ThemeToggle } from './themes'
 import { Button, Empty, Failure, Loading } from './ui/basics'
@@ -22,22 +22,31 @@ export function App() {
   const reason = useStore(offline)
   useEffect(() => {
     void look()
-    return unauthorised.subscribe(leave)
+    return unauthorised.subscribe(end)
   }, [])
   return (
     <>
       {who ? <Shell /> : who === null ? <Login /> : reason !== undefined ? <Waiting error={reason} /> : <Loading />}
-      <Asker />
       <Toasts />
     </>
   )
 }
 
-const Waiting = ({ error }: { error: unknown }) => (
-  <main class="alone">
-    <Failure error={error} retry={look} />
-  </main>
-)
+const pause = 2000 // ms between two attempts to find the broker
+
+/** Waiting is there until the first answer comes; it looks again by itself. */
+function Waiting({ error }: { error: unknown }) {
+  useEffect(() => {
+    const until = (error instanceof Problem && error.until) || 0
+    const timer = setTimeout(look, Math.max(pause, until - Date.now()))
+    return () => clearTimeout(timer)
+  }, [error])
+  return (
+    <main class="alone">
+      <Failure error={error} retry={look} />
+    </main>
+  )
+}
 
 function Shell() {
   const route = useRoute()
@@ -86,6 +95,7 @@ function Shell() {
           {page ? <page.view rest={route.rest} /> : <Missing />}
         </main>
       </div>
+      <Asker />
     </div>
   )
 }

@@ -39,6 +39,10 @@ export function duration(seconds: number | undefined): string {
 
 const pair = (a: number, of: string, b: number, and: string) => `${a} ${of}` + (b > 0 ? ` ${b} ${and}` : '')
 
+/** expiry writes how long a session outlives its connection, as MQTT counts it. */
+export const expiry = (seconds: number): string =>
+  seconds === 0 ? 'with the connection' : seconds === 0xffffffff ? 'never' : `after ${duration(seconds)}`
+
 const two = (n: number) => String(n).padStart(2, '0')
 
 /** moment parses what the broker writes: RFC 3339 or seconds since 1970. */

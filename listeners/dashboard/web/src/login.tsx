@@ -2,14 +2,17 @@
 
 import { useState } from 'preact/hooks'
 import { Problem, sentence } from './api'
-import { login } from './session'
+import { ended, login } from './session'
+import { useStore } from './store'
 import { ThemeToggle } from './themes'
-import { Button, TextField } from './ui/basics'
+import { Button, Notice, TextField } from './ui/basics'
+import { useSecondsUntil } from './ui/clock'
 
 export function Login() {
   const [name, setName] = useState('')
   const [password, setPassword] = useState('')
-  const [error, setError] = useState<string>()
+  const [error, setError] = useState<unknown>()
+  const left = useSecondsUntil(error instanceof Problem ? error.until : undefined)
   const [busy, setBusy] = useState(false)
   const send = async (e: Event) => {
     e.preventDefault()
@@ -18,7 +21,7 @@ export function Login() {
     try {
       await login(name, password)
     } catch (failed) {
-      setError(failed instanceof Problem && failed.status === 401 && !failed.detail ? 'Wrong name or password.' : sentence(failed))
+      setError(failed)
       setBusy(false)
     }
   }
@@ -30,6 +33,7 @@ export function Login() {
           <h1>emqttd</h1>
           <ThemeToggle />
         </div>
+        {useStore(ended) && <Notice>Your session has ended. Log in to go on where you were.</Notice>}
         <TextField label="Name" name="username" autocomplete="username" autofocus required value={name} onValue={setName} />
         <TextField
           label="Password"
@@ -40,12 +44,13 @@ export function Login() {
           value={password}
           onValue={setPassword}
         />
-        {error && (
+        {error !== undefined && (
           <p class="error" role="alert">
-            {error}
+            {said(error)}
+            {until(error) && <span aria-live="off"> {left > 0 ? `You can try again in ${left} s.` : 'You can try again now.'}</span>}
           </p>
         )}
-        <Button type="submit" look="primary" disabled={busy}>
+        <Button type="submit" look="primary" disabled={busy || left > 0}>
           Log in
         </Button>
         <p class="hint">
@@ -55,4 +60,12 @@ export function Login() {
       </form>
     </main>
   )
+}
+
+const until = (error: unknown): boolean => error instanceof Problem && error.until !== undefined
+
+function said(error: unknown): string {
+  if (!(error instanceof Problem)) return sentence(error)
+  if (error.status === 429 && error.detail) return 'There were too many wrong passwords from here, or for this name.'
+  return error.status === 401 && !error.detail ? 'Wrong name or password.' : sentence(error)
 }

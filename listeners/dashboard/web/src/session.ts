@@ -16,15 +16,16 @@ export interface Me {
 export const me = store<Me | null | undefined>(undefined)
 /** offline is why the first answer did not come. */
 export const offline = store<unknown>(undefined)
+/** ended: the broker does not know the session any more, and nobody logged out. */
+export const ended = store(false)
 
 export const admin = () => me.get()?.role === 'administrator'
 
 export async function look() {
-  offline.set(undefined)
   try {
     enter(await get<Me>('/session'))
   } catch (error) {
-    if (error instanceof Problem && (error.status === 401 || error.status === 403)) leave()
+    if (error instanceof Problem && (error.status === 401 || error.status === 403)) end()
     else offline.set(error)
   }
 }
@@ -39,6 +40,8 @@ export async function logout() {
 }
 
 function enter(who: Me) {
+  offline.set(undefined)
+  ended.set(false)
   me.set(who)
   open(again)
 }
@@ -49,7 +52,14 @@ async function again() {
   if (offline.get() !== undefined) open(again)
 }
 
-export function leave() {
+/** end is for a session that the broker does not know: it has expired, or was ended elsewhere. */
+export function end() {
+  if (me.get()) ended.set(true)
+  leave()
+}
+
+function leave() {
   close()
+  offline.set(undefined)
   me.set(null)
 }

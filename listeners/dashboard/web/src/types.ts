@@ -99,6 +99,8 @@ export interface Client {
   clean_start: boolean
   keep_alive_seconds: number
   session_expiry_seconds: number
+  /** durability: what acknowledgements wait for, "synced" or "memory". */
+  durability: string
   connected_at: string
   connection: string
   loop: number

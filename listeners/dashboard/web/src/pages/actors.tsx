@@ -9,7 +9,7 @@ import { link, setQuery, useRoute } from '../router'
 import { admin } from '../session'
 import type { Actor, ActorKind, Node } from '../types'
 import { Badge, Button, Code, Empty, Facts, Failure, Loading, Notice, Panel, Segments } from '../ui/basics'
-import { Rows } from '../ui/table'
+import { type Column, Rows, Table } from '../ui/table'
 import { attempt } from '../ui/toast'
 import { Tree, type TreeNode } from '../ui/tree'
 import { ActorName, ActorState } from './actor'
@@ -18,34 +18,40 @@ import type { Page } from './page'
 function Actors() {
   const { query } = useRoute()
   const kinds = query.get('view') === 'kinds'
+  const of = query.get('of') ?? undefined
   const name = query.get('actor') ?? undefined
   return (
     <Panel
-      title={kinds ? 'By kind' : 'Who restarts whom'}
-        flush
-        actions={
+      title={kinds ? 'By kind' : of !== undefined ? <>Children of <Code>{of}</Code></> : 'Who restarts whom'}
+      flush
+      actions={
+        <>
+          {of !== undefined && !kinds && (
+            <Button small icon="left" onClick={() => setQuery({ of: '', page: '' })}>
+              Back to the tree
+            </Button>
+          )}
           <Segments
             label="View"
             value={kinds ? 'kinds' : 'tree'}
-            onValue={(v) => setQuery({ view: v === 'kinds' ? v : '' })}
+            onValue={(v) => setQuery({ view: v === 'kinds' ? v : '', of: '', page: '' })}
             options={[
               ['tree', 'Tree'],
               ['kinds', 'Kinds'],
             ]}
           />
-        }
-      >
-        {kinds ? <Kinds /> : <Supervision name={name} />}
-      </Panel>
+        </>
+      }
+    >
+      {kinds ? <Kinds /> : of !== undefined ? <Children of={of} name={name} /> : <Supervision name={name} />}
+    </Panel>
   )
 }
 
-const few = 20 // connections and sessions that are listed at first
-const many = 500
+const few = 20 // connections and sessions that are listed in the tree
 
 function Supervision({ name }: { name?: string }) {
-  const [most, setMost] = useState(few)
-  const { data: root, error, reload } = useResource<Actor>('/actors' + params({ max: most }), 1000)
+  const { data: root, error, reload } = useResource<Actor>('/actors' + params({ max: few }), 1000)
   const [shut, setShut] = useState<ReadonlySet<string>>(new Set())
   if (!root) return error === undefined ? <Loading /> : <Failure error={error} retry={reload} />
   // Everything is open at first; what was shut is remembered.
@@ -65,16 +71,11 @@ function Supervision({ name }: { name?: string }) {
         open={open}
         onToggle={toggle}
         selected={name}
-        onSelect={(n) => setQuery({ actor: n.id })}
+        onSelect={(n) => (n.id.startsWith(rest) ? setQuery({ of: n.id.slice(rest.length), page: '' }) : setQuery({ actor: n.id }))}
       />
       {hidden(root) > 0 && (
         <p class="below">
-          {plural(hidden(root), 'more connection or session actor', 'more actors of connections and sessions')} not listed.{' '}
-          {most < many && (
-            <Button small onClick={() => setMost(many)}>
-              List up to {many} each
-            </Button>
-          )}{' '}
+          {plural(hidden(root), 'actor', 'actors')} of connections and sessions not listed here.{' '}
           <a href={link('clients')}>Look for a client</a> to see its own.
         </p>
       )}
@@ -99,8 +100,15 @@ const ordered = (a: Actor): Actor[] =>
   a.strategy === 'simple_one_for_one' ? [...a.children!].sort((x, y) => byName.compare(x.name, y.name)) : a.children!
 const byName = new Intl.Collator('en', { numeric: true })
 
+const rest = 'rest of ' // begins the identifier of the row that stands for the children not listed
+
 /** node makes a tree node of an actor; the tree is as deep as the broker's boot list. */
 function node(a: Actor): TreeNode {
+  const below = a.children?.length ? ordered(a).map(node) : undefined
+  if (a.more_children) {
+    const text = `${count(a.more_children)} more: list all, page by page`
+    below?.push({ id: rest + a.name, text, label: <span class="link">{text}</span> })
+  }
   return {
     id: a.name,
     text: `${a.name}, ${a.state}`,
@@ -111,8 +119,45 @@ function node(a: Actor): TreeNode {
         {a.supervisor && (a.children?.length ?? 0) + (a.more_children ?? 0) === 0 && <span class="dim">no child at present</span>}
       </>
     ),
-    children: a.children?.length ? ordered(a).map(node) : undefined,
+    children: below,
   }
+}
+
+const childColumns: Column<Actor>[] = [
+  {
+    key: 'name',
+    title: 'Actor',
+    main: true,
+    cell: (a) => (
+      <button type="button" class="link" onClick={() => setQuery({ actor: a.name })}>
+        <Code>{a.name}</Code>
+      </button>
+    ),
+  },
+  { key: 'state', title: 'State', align: 'text', cell: (a) => <ActorState actor={a} /> },
+  { key: 'restarts', title: 'Restarts', align: 'right', cell: (a) => count(a.restarts) },
+]
+
+/** Children are the pages of one supervisor's children, in the order of their start. */
+function Children({ of, name }: { of: string; name?: string }) {
+  const [version, setVersion] = useState(0)
+  const [rows, setRows] = useState<Actor[]>([])
+  return (
+    <>
+      <Table
+        label={`Children of ${of}`}
+        path="/actors/children"
+        filter={{ of }}
+        columns={childColumns}
+        rowKey={(a) => a.name}
+        every={2000}
+        version={version}
+        onRows={setRows}
+        empty="It has no child at present."
+      />
+      {name !== undefined && <Detail name={name} actor={rows.find((a) => a.name === name)} changed={() => setVersion((v) => v + 1)} />}
+    </>
+  )
 }
 
 /** Detail is a dialog-like panel that floats at the side, or below on a phone. */

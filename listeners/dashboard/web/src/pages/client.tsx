@@ -2,8 +2,8 @@
 
 // All there is about one connected client.
 import { useState } from 'preact/hooks'
-import { segment, useResource } from '../api'
-import { ago, bytes, count, time } from '../format'
+import { Problem, segment, useResource } from '../api'
+import { ago, bytes, count, expiry, time } from '../format'
 import { go, link } from '../router'
 import { admin } from '../session'
 import type { Actor, ClientDetail, Flight } from '../types'
@@ -11,20 +11,21 @@ import { Badge, Button, Code, Empty, Facts, Failure, Loading, Named, Panel } fro
 import { Rows } from '../ui/table'
 import { ActorName, ActorState } from './actor'
 import { BanDialog } from './bans'
-import { expiry, kick } from './clients'
+import { kick } from './kick'
 import { SubscriptionRows, SubscribeDialog } from './subscribing'
 
 export function ClientPage({ id }: { id: string }) {
   const { data: c, error, reload } = useResource<ClientDetail>('/clients/' + segment(id), 2000)
   const [dialog, setDialog] = useState<'ban' | 'subscribe'>()
-  if (error !== undefined) return <Gone id={id} error={error} />
-  if (!c) return <Loading />
+  if (error instanceof Problem && error.status === 404) return <Gone id={id} error={error} />
+  if (!c) return error === undefined ? <Loading /> : <Failure error={error} retry={reload} />
   const close = () => {
     setDialog(undefined)
     reload()
   }
   return (
     <>
+      {error !== undefined && <Failure error={error} retry={reload} />}
       <Panel
         title={<Code>{c.client_id}</Code>}
         actions={
@@ -57,6 +58,7 @@ export function ClientPage({ id }: { id: string }) {
             ['Clean start', c.clean_start ? 'yes' : 'no'],
             ['Keep alive', c.keep_alive_seconds ? `${count(c.keep_alive_seconds)} s` : 'off'],
             ['Session ends', expiry(c.session_expiry_seconds)],
+            ['Durability', `${c.durability}${durability[c.durability] ?? ''}`, 'What the acknowledgements of its messages wait for, unless a rule says otherwise for a topic'],
             ['Connected', ago(c.connected_at), time(c.connected_at)],
             ['Last heard', ago(c.last_read_at), time(c.last_read_at)],
           ]}
@@ -89,6 +91,12 @@ export function ClientPage({ id }: { id: string }) {
       {dialog === 'subscribe' && <SubscribeDialog client={id} onClose={close} />}
     </>
   )
+}
+
+/** durability says what the level of a client's acknowledgements means. */
+const durability: Record<string, string> = {
+  synced: ', acknowledged once on disk',
+  memory: ', acknowledged at once',
 }
 
 function Gone({ id, error }: { id: string; error: unknown }) {

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { useState } from 'preact/hooks'
-import { del, segment } from '../api'
-import { age, bytes, count, duration, time } from '../format'
+import { age, bytes, count, time } from '../format'
 import { link } from '../router'
 import { admin } from '../session'
 import type { Client } from '../types'
 import { Badge, Button, Code, Named, Panel } from '../ui/basics'
-import { ask } from '../ui/dialog'
 import { type Column, Table } from '../ui/table'
-import { toast } from '../ui/toast'
 import { ClientPage } from './client'
+import { kick } from './kick'
 import type { Page } from './page'
 
 const columns: Column<Client>[] = [
@@ -49,24 +47,6 @@ const columns: Column<Client>[] = [
   },
 ]
 
-export function kick(id: string, done: () => void) {
-  ask({
-    title: 'Disconnect this client?',
-    body: (
-      <p>
-        <Code>{id}</Code> is disconnected at once and may connect again. To keep it out, ban it.
-      </p>
-    ),
-    action: 'Disconnect',
-    danger: true,
-    submit: async () => {
-      await del('/clients/' + segment(id))
-      toast(`${id} was disconnected.`)
-      done()
-    },
-  })
-}
-
 function Clients({ rest }: { rest: string[] }) {
   const [version, setVersion] = useState(0)
   const id = rest[0]
@@ -98,9 +78,5 @@ function Clients({ rest }: { rest: string[] }) {
     </Panel>
   )
 }
-
-/** expiry writes how long a session outlives its connection. */
-export const expiry = (seconds: number): string =>
-  seconds === 0 ? 'with the connection' : seconds === 0xffffffff ? 'never' : `after ${duration(seconds)}`
 
 export const clients: Page = { id: 'clients', title: 'Clients', group: 'Monitor', icon: 'clients', view: Clients }

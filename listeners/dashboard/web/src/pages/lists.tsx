@@ -4,7 +4,7 @@
 // listeners.
 import { useState } from 'preact/hooks'
 import { del, segment, useResource } from '../api'
-import { age, bytes, count, time } from '../format'
+import { age, bytes, count, expiry, time } from '../format'
 import { link } from '../router'
 import { admin } from '../session'
 import type { Listener, Route, Session, Subscription, Topic } from '../types'
@@ -12,7 +12,6 @@ import { Badge, Button, Code, Empty, Failure, Loading, Panel } from '../ui/basic
 import { ask } from '../ui/dialog'
 import { type Column, Rows, Table } from '../ui/table'
 import { toast } from '../ui/toast'
-import { expiry } from './clients'
 import type { Page } from './page'
 import { columns as subscriptionColumns, remove, SubscribeDialog } from './subscribing'
 

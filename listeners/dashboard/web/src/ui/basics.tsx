@@ -3,8 +3,9 @@
 // Small parts that every page is made of.
 import type { ComponentChildren } from 'preact'
 import { useId } from 'preact/hooks'
-import { sentence } from '../api'
+import { Problem, sentence } from '../api'
 import { visible } from '../format'
+import { useSecondsUntil } from './clock'
 import { Icon, type IconName } from './icon'
 
 export type Tone = 'plain' | 'ok' | 'warn' | 'bad' | 'info'
@@ -75,11 +76,16 @@ export function Empty({ icon = 'info', children }: { icon?: IconName; children: 
   )
 }
 
+/** Failure says what went wrong, and when the page asks again by itself. */
 export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
+  const left = useSecondsUntil(error instanceof Problem ? error.until : undefined)
   return (
     <div class="notice bad" role="alert">
       <Icon name="alarms" />
-      <p>{sentence(error)}</p>
+      <p>
+        {sentence(error)}
+        {left > 0 && <span aria-live="off"> The page asks again in {left} s.</span>}
+      </p>
       {retry && (
         <Button small onClick={retry}>
           Try again

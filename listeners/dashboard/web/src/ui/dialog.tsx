@@ -92,9 +92,10 @@ const question = store<Question | undefined>(undefined)
 /** ask shows a dialog and, once agreed to, does submit. */
 export const ask = (q: Question) => question.set(q)
 
-/** Asker stands once in the shell and shows what ask asks. */
+/** Asker stands once in the shell and shows what ask asks; whoever logs in next is not asked it. */
 export function Asker() {
   const q = useStore(question)
+  useEffect(() => () => question.set(undefined), [])
   if (!q) return null
   return (
     <FormDialog

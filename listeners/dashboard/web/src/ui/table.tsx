@@ -48,6 +48,8 @@ interface TableProps<T> {
   /** version asks anew when it changes: something was just done. */
   version?: number
   sort?: string
+  /** onRows is told what is shown. */
+  onRows?: (rows: T[]) => void
 }
 
 const sizes = ['25', '50', '100', '200']
@@ -61,7 +63,11 @@ export function Table<T>(props: TableProps<T>) {
   const path = props.path + params({ ...props.filter, search: q, page, limit: size, sort: order })
   const { data, error, loading, reload } = useResource<PageOf<T>>(path, props.every ?? 5000)
   const [kept, keep] = useState<PageOf<T>>()
-  useEffect(() => data && keep(data), [data])
+  useEffect(() => {
+    if (!data) return
+    keep(data)
+    props.onRows?.(data.items)
+  }, [data])
   useEffect(() => {
     if (props.version) reload()
   }, [props.version])
