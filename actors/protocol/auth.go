@@ -19,11 +19,14 @@ func (st *stage) startExchange(r *access.Request) {
 // [v5 MQTT-4.12.0-4 to -6, MQTT-4.12.1-1 -2].
 func (st *stage) authPacket(p *packet.Auth) {
 	s := st.s
-	if s.request == nil {
+	if s.phase == fresh {
 		st.fault(packet.FaultNotConnected, metrics.CloseFault)
 		return
 	}
-	own := s.request.Properties
+	var own *packet.Properties
+	if s.request != nil {
+		own = s.request.Properties
+	}
 	switch {
 	case !p.Properties.Has(packet.PropAuthMethod):
 		st.fault(packet.FaultAuthMethodMissing, metrics.CloseFault)

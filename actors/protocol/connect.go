@@ -332,13 +332,14 @@ func presence(present bool) string {
 	return "new session"
 }
 
-// slim keeps of a CONNECT what is asked for later.
+// slim keeps of a CONNECT what a re-authentication will ask for: nothing of one that
+// does not know any. One small object in the middle of what a wave of connections
+// leaves behind would hold a page for each.
 func slim(p *packet.Connect) *packet.Connect {
-	q := &packet.Connect{Version: p.Version, Bridge: p.Bridge, CleanStart: p.CleanStart, Username: p.Username, HasUsername: p.HasUsername}
-	if p.Properties.Has(packet.PropAuthMethod) || p.Properties.Has(packet.PropRequestProblemInformation) {
-		q.Properties = p.Properties
+	if !p.Properties.Has(packet.PropAuthMethod) {
+		return nil
 	}
-	return q
+	return &packet.Connect{Version: p.Version, Username: p.Username, HasUsername: p.HasUsername, Properties: p.Properties}
 }
 
 // settled tells the client actor what CONNECT settled.

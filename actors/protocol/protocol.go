@@ -49,7 +49,7 @@ const (
 
 type state struct {
 	phase      phase
-	request    *packet.Connect
+	request    *packet.Connect // from CONNECT to CONNACK; later only what slim keeps
 	version    packet.Version
 	clientID   string
 	assigned   bool
