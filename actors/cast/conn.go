@@ -12,7 +12,6 @@ import (
 	"emqttd/protocol/packet"
 	"emqttd/protocol/parser"
 	"emqttd/supervisor/cell"
-	"emqttd/supervisor/group"
 	"emqttd/supervisor/mailbox"
 )
 
@@ -36,7 +35,6 @@ type Conn struct {
 	TooFast  bool // above the listener's connect rate: CONNECT is refused
 
 	Loop, Client, Protocol cell.Cell
-	ConnectTimer           *group.Timer // the protocol actor's CONNECT deadline; the loop arms it
 	// What the three actors know; each is its stage's.
 	LoopMemory, ClientMemory, ProtocolMemory any
 	LoopIndex                                int // which event loop runs them

@@ -311,7 +311,7 @@ func (st *stage) sessionStarted(msg *cast.SessionStarted) {
 	s.phase, s.keepAlive, s.authData = connected, keepAlive, nil
 	st.trace(trace.Event{Step: trace.Accepted, Packet: packet.CONNECT.String(), Reason: presence(msg.Present)})
 	st.arrived()
-	st.x.Clear(st.connect.Timer())
+	st.x.Set(timerConnect, 0)
 	st.tellClient(st.settled())
 	st.tellClient(cast.NewSend(s.version, ack))
 	st.tellSession(&cast.Ready{Epoch: s.epoch})

@@ -69,7 +69,7 @@ func (st *stage) close(p packet.Packet, reason metrics.Close, detail string) {
 	}
 	st.s.phase, st.s.reason = closing, reason
 	st.part()
-	st.x.Clear(st.connect.Timer())
+	st.x.Set(timerConnect, 0)
 	st.tellClient(&cast.Shutdown{Version: st.s.version, Packet: p, Reason: reason, Detail: detail})
 }
 

@@ -38,13 +38,11 @@ type Memory struct {
 	flying  cell.IDs[packet.ID]      // client -> broker, QoS 2, until PUBCOMP or a failed PUBREC
 	acks    cell.Queue[ack]          // PUBACKs in the order of their PUBLISHes; len <= receive maximum
 	held    cell.Queue[cell.Message] // *cast.Received and *cast.Faulty that have to wait, such as for a CONNECT
-	connect cell.TimerFired          // the CONNECT deadline
-	resume  cell.TimerFired          // the end of a pause for the rate
 }
 
 const (
-	timerConnect uint8 = iota
-	timerRate
+	timerConnect uint8 = iota // the CONNECT deadline
+	timerRate                 // the end of a pause for the rate
 )
 
 type state struct {
@@ -109,14 +107,14 @@ type Gate struct {
 	Poisonings *Poisonings
 }
 
-// Init gives a connection its protocol actor.
-func Init(kind *cell.Kind, conn *cast.Conn, owner cell.Owner, g *group.Group, gate *Gate) {
+// Init gives a connection its protocol actor, which waits for CONNECT until the
+// given time, nanoseconds since the Unix epoch. It is called on g.
+func Init(kind *cell.Kind, conn *cast.Conn, owner cell.Owner, g *group.Group, gate *Gate, connectBy int64) {
 	m := &Memory{conn: conn, gate: gate}
 	m.state.keepWill = true
 	cell.Init(&conn.Protocol, kind, "", g, owner)
 	conn.ProtocolMemory = m
-	conn.ConnectTimer = cell.InitTimer(&m.connect, &conn.Protocol, timerConnect)
-	cell.InitTimer(&m.resume, &conn.Protocol, timerRate)
+	conn.Protocol.Set(timerConnect, connectBy)
 }
 
 // Kind makes the actor kind.

@@ -361,6 +361,6 @@ func (st *stage) limitRate(size int) {
 	if wait > 0 && !st.s.ratePaused {
 		st.s.ratePaused = true
 		st.pause()
-		st.x.Arm(st.resume.Timer(), st.x.Now()+int64(wait))
+		st.x.Set(timerRate, st.x.Now()+int64(wait))
 	}
 }

@@ -65,7 +65,7 @@ func (st *stage) breathe(d time.Duration) {
 	st.fanned = 0
 	st.s.ratePaused = true
 	st.pause()
-	st.x.Arm(st.resume.Timer(), st.x.Now()+int64(d))
+	st.x.Set(timerRate, st.x.Now()+int64(d))
 }
 
 // roomRetry is how often a client before 5.0 asks again whether its message can

@@ -48,8 +48,8 @@ func (st *stage) attach(msg *cast.Attach) {
 	s.window = min(int(a.ReceiveMaximum), st.env.Limits().MaxInflight)
 	s.maxPacket, s.will, s.willDelay = a.MaxPacket, a.Will, a.WillDelay
 	s.congested, s.looking, s.gone, s.grace = false, false, 0, 0
-	st.x.Clear(st.willTimer.Timer())
-	st.x.Clear(st.expiryTimer.Timer())
+	st.x.Set(timerWill, 0)
+	st.x.Set(timerExpiry, 0)
 	for range st.answers.Len(st.x) {
 		st.answers.Pop(st.x) // of the connection before: the client asks again
 	}
@@ -223,10 +223,10 @@ func (st *stage) detach(msg *cast.Detach) {
 		dead, s.will = s.will, nil
 	}
 	if s.will != nil && s.expiry > 0 {
-		st.x.Arm(st.willTimer.Timer(), s.gone+int64(s.willDelay)*int64(time.Second))
+		st.x.Set(timerWill, s.gone+int64(s.willDelay)*int64(time.Second))
 	}
 	if s.expiry > 0 && s.expiry != never {
-		st.x.Arm(st.expiryTimer.Timer(), s.gone+int64(s.expiry)*int64(time.Second))
+		st.x.Set(timerExpiry, s.gone+int64(s.expiry)*int64(time.Second))
 	}
 	var ops []store.Op
 	if s.kept && (s.expiry > 0 || msg.Reply != nil) {
@@ -312,7 +312,7 @@ func (st *stage) destroy(msg *cast.Destroy) {
 		dead = nil
 	}
 	s.will = nil
-	st.x.Clear(st.willTimer.Timer())
+	st.x.Set(timerWill, 0)
 	ops := st.reset()
 	if st.submit(ops, dead, st.cell, len(s.passing) > 0, committing{kind: thenPassed}) {
 		s.passTag = s.token

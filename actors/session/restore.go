@@ -92,10 +92,10 @@ func (st *stage) restored(msg *restored) {
 		return // a client was faster
 	}
 	if s.will != nil {
-		st.x.Arm(st.willTimer.Timer(), max(s.gone+int64(s.willDelay)*int64(time.Second), s.grace))
+		st.x.Set(timerWill, max(s.gone+int64(s.willDelay)*int64(time.Second), s.grace))
 	}
 	if s.expiry != never {
-		st.x.Arm(st.expiryTimer.Timer(), max(s.gone+int64(s.expiry)*int64(time.Second), s.grace))
+		st.x.Set(timerExpiry, max(s.gone+int64(s.expiry)*int64(time.Second), s.grace))
 	}
 }
 

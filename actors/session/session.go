@@ -48,8 +48,7 @@ type Session struct {
 	lookups  cell.Queue[*lookup]                  // retained messages to be looked up
 	early    cell.Map[uint64, uint64]             // positions that came live before their lookup's bound was known, and the token of then
 
-	self                   cast.Subscriber // of all its subscriptions
-	willTimer, expiryTimer cell.TimerFired
+	self cast.Subscriber // of all its subscriptions
 }
 
 const (
@@ -157,8 +156,6 @@ func New(kind *cell.Kind, pub *Publisher, clientID string, number uint64, conn *
 
 func (s *Session) init() {
 	s.self.Session, s.self.Number, s.self.ClientID = s.cell, s.number, s.clientID
-	cell.InitTimer(&s.willTimer, s.cell, timerWill)
-	cell.InitTimer(&s.expiryTimer, s.cell, timerExpiry)
 }
 
 // Cell is the session's cell.

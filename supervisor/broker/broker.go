@@ -271,7 +271,7 @@ func (b *Broker) intensity(s supervisor.Strategy, children ...supervisor.Child) 
 func (b *Broker) actors(c *cast.Conn, owner cell.Owner, g *group.Group, l *listeners.Listener) {
 	wsloop.Init(b.kinds.wsLoop, c, owner, g, b.env.Limits().MaxPacketSize)
 	wsclient.Init(b.kinds.wsClient, c, owner, g)
-	protocol.Init(b.kinds.protocol, c, owner, g, l.Data.(*port).gate.Load())
+	protocol.Init(b.kinds.protocol, c, owner, g, l.Data.(*port).gate.Load(), g.Now()+int64(b.env.Limits().ConnectTimeout))
 }
 
 // Version is the version of the module that the program was built from.

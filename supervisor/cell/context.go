@@ -238,6 +238,13 @@ func (x *Context) Clear(t *group.Timer) {
 	x.effects = append(x.effects, effect{op: opArm, timer: t})
 }
 
+// Set sets the timer of the cell that the stage knows by key to fire at the given
+// time, nanoseconds since the Unix epoch; 0 turns it off. What comes of it is a
+// TimerFired with the key.
+func (x *Context) Set(key uint8, at int64) {
+	x.effects = append(x.effects, effect{op: opSet, key: key, n: at})
+}
+
 // Count adds n to a counter.
 func (x *Context) Count(c *atomic.Int64, n int64) {
 	if i := len(x.effects) - 1; i >= x.ready && x.effects[i].count == c {

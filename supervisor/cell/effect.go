@@ -17,6 +17,7 @@ const (
 	opSubmit
 	opFan
 	opArm
+	opSet
 	opCount
 	opMove
 	opEnd
@@ -36,6 +37,7 @@ type effect struct {
 	count  *atomic.Int64
 	group  *group.Group
 	n      int64 // time, number, or the cursor of a fan-out
+	key    uint8 // of a timer
 }
 
 // outbox holds what an interrupted incarnation has committed but not performed.
@@ -72,6 +74,8 @@ func (x *Context) perform(hooked bool) {
 			} else {
 				x.group.Arm(e.timer, e.n)
 			}
+		case opSet:
+			x.cell.Set(e.key, e.n)
 		case opCount:
 			e.count.Add(e.n)
 		case opMove:

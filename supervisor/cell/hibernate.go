@@ -56,7 +56,7 @@ func newDormitory(g *group.Group) *dormitory {
 	d := &dormitory{g: g}
 	for _, w := range []*ward{&d.young, &d.old} {
 		w.dorm = d
-		w.timer.Init(w.walk)
+		w.timer.Init(w)
 	}
 	return d
 }
@@ -86,8 +86,9 @@ func (w *ward) take(i *incarnation) {
 
 func (w *ward) set(d time.Duration) { w.dorm.g.Arm(&w.timer, w.dorm.g.Now()+int64(d)) }
 
-// walk goes on with the round; it runs on the group, between two tasks.
-func (w *ward) walk(*group.Timer) {
+// Fire implements group.Firer: it goes on with the round, between two tasks of the
+// group.
+func (w *ward) Fire(*group.Timer) {
 	naps := 0
 	for looks := 0; w.hand < len(w.up) && looks < looksPerTurn && naps < napsPerTurn; looks++ {
 		if i := w.up[w.hand]; !w.keep(i, &naps) {

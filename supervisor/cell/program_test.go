@@ -50,6 +50,7 @@ type node struct {
 	index  cell.Map[int, int]
 	queue  cell.Queue[int]
 	timer  cell.TimerFired
+	loose  bool // the timer is one that only has a key
 	out    sink
 	calls  atomic.Int64
 	booked int
@@ -86,7 +87,7 @@ func (n *node) Receive(ctx *cell.Context) {
 			ctx.Commit(m)
 		}
 	case *cell.TimerFired:
-		n.decide(ctx, int(n.timer.Timer().Deadline()%1000))
+		n.decide(ctx, int(m.Timer().Deadline()%1000))
 	case *cell.Poison:
 		countsSlot.Edit(ctx, &n.sum).poisoned++
 		ctx.Write(&n.out, append(ctx.Bytes(), 'P'))
@@ -99,6 +100,17 @@ func (n *node) Receive(ctx *cell.Context) {
 	case *cell.Started, *cell.Skip:
 	default:
 		panic(fmt.Sprintf("unexpected message %T", m))
+	}
+}
+
+func (n *node) set(ctx *cell.Context, at int64) {
+	switch {
+	case n.loose:
+		ctx.Set(0, at)
+	case at == 0:
+		ctx.Clear(n.timer.Timer())
+	default:
+		ctx.Arm(n.timer.Timer(), at)
 	}
 }
 
@@ -129,9 +141,9 @@ func (n *node) decide(ctx *cell.Context, v int) {
 			ctx.Fan(&spray{to: n.fans, vs: []int{v / 2}})
 		}
 	case 6:
-		ctx.Arm(n.timer.Timer(), ctx.Now()+1+int64(v%20))
+		n.set(ctx, ctx.Now()+1+int64(v%20))
 	case 7:
-		ctx.Clear(n.timer.Timer())
+		n.set(ctx, 0)
 	}
 	if poisonous(v) {
 		if v%2 == 0 {
@@ -210,10 +222,12 @@ type forest struct {
 func newForest(t require.TestingT, init bool) *forest {
 	f := &forest{world: newWorld(t)}
 	for i := range 7 {
-		n := &node{}
+		n := &node{loose: i%2 == 0}
 		k := &cell.Kind{Name: "node", Init: init, New: func(*cell.Cell) cell.Stage { return n }}
 		n.cell = cell.New(k, fmt.Sprint("node/", i), f.g, nil)
-		cell.InitTimer(&n.timer, n.cell, 0)
+		if !n.loose {
+			cell.InitTimer(&n.timer, n.cell, 0)
+		}
 		f.nodes = append(f.nodes, n)
 		f.plains = append(f.plains, &plain{index: map[int]int{}})
 		f.start(n.cell)
@@ -267,7 +281,7 @@ func (f *forest) equal(t require.TestingT) {
 		require.Equal(t, fmt.Sprint(p.queue), fmt.Sprint(slices.Collect(n.queue.All)))
 		require.Equal(t, len(p.queue), n.queue.Size())
 		require.Equal(t, len(p.index), n.index.Len())
-		require.Equal(t, p.timer, n.timer.Timer().Deadline())
+		require.Equal(t, p.timer, n.cell.Timers()[0])
 		require.Equal(t, p.calls, n.calls.Load())
 		require.Equal(t, p.booked, n.booked)
 		require.Zero(t, n.cell.Pending())

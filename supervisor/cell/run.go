@@ -257,6 +257,7 @@ func (r *run) end() {
 	for t := c.timers; t != nil; t = t.next {
 		t.timer.Clear() // else the group would hold the cell until their deadlines
 	}
+	c.timers = nil
 	if i := c.inc.Load(); i != nil && i.invoker != nil {
 		i.system.Root.Stop(i.pid.Load())
 	}

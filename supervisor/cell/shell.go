@@ -7,7 +7,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"emqttd/supervisor/group"
 	"emqttd/supervisor/mailbox"
 )
 
@@ -148,51 +147,3 @@ func (q *sysQueue) pop() (any, bool) {
 }
 
 func (q *sysQueue) empty() bool { return q.head == nil && q.in.Load() == nil }
-
-// TimerFired is the message of a timer that belongs to a cell.
-type TimerFired struct {
-	link
-	timer  group.Timer
-	cell   *Cell
-	next   *TimerFired // of the same cell
-	Key    uint8       // what the stage calls the timer
-	queued atomic.Bool
-}
-
-// InitTimer makes t a timer of c that the stage knows by key, before c runs.
-func InitTimer(t *TimerFired, c *Cell, key uint8) *group.Timer {
-	if t.cell == nil {
-		t.next, c.timers = c.timers, t
-	}
-	t.cell, t.Key = c, key
-	t.timer.Init(t.fire)
-	return &t.timer
-}
-
-// Timer is what Arm and Clear take.
-func (t *TimerFired) Timer() *group.Timer { return &t.timer }
-
-func (t *TimerFired) fire(*group.Timer) {
-	if t.queued.CompareAndSwap(false, true) {
-		t.cell.Push(t)
-	}
-}
-
-// again is called for a message, off the mailbox, that came up when its timer
-// was not due: the timer was cleared or set anew after it had fired, or the
-// clock was set back.
-func (t *TimerFired) again(g *group.Group) {
-	t.queued.Store(false)
-	if at := t.timer.Deadline(); at != 0 {
-		g.Arm(&t.timer, at)
-	}
-}
-
-// Release implements Releaser: a timer that its message's decision did not set
-// anew is off, and may be set again.
-func (t *TimerFired) Release() {
-	t.queued.Store(false)
-	if t.cell.Ended() || t.timer.Due(t.cell.group.Load().Now()) {
-		t.timer.Clear()
-	}
-}

@@ -55,7 +55,7 @@ func TestAServiceFiresTimersWithoutOtherWork(t *testing.T) {
 	defer s.Close()
 	fired := make(chan int64, 1)
 	var tm group.Timer
-	tm.Init(func(*group.Timer) { fired <- time.Now().UnixNano() })
+	tm.Init(group.FireFunc(func(*group.Timer) { fired <- time.Now().UnixNano() }))
 	var due int64
 	armed := make(chan bool)
 	ready(s.Group(), newJob(func(g *group.Group) {

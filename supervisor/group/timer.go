@@ -18,12 +18,25 @@ type Timer struct {
 	seq  atomic.Uint32
 	in   atomic.Pointer[Group] // whose heap holds the entry with seq
 	up   atomic.Int64          // when that entry comes up
-	fire func(*Timer)
+	what Firer
 }
 
-// Init sets what happens at the deadline: f runs on the group in whose heap the
-// timer stands, and only hands a message on.
-func (t *Timer) Init(f func(*Timer)) { t.fire = f }
+// Firer is what a timer fires: an interface and no closure, since there are as many
+// timers as connections, or more.
+type Firer interface {
+	// Fire runs on the group in whose heap the timer stands, and only hands a
+	// message on.
+	Fire(t *Timer)
+}
+
+// FireFunc is a function as a Firer.
+type FireFunc func(*Timer)
+
+// Fire implements Firer.
+func (f FireFunc) Fire(t *Timer) { f(t) }
+
+// Init sets what happens at the deadline.
+func (t *Timer) Init(f Firer) { t.what = f }
 
 // Deadline is when t fires, 0 when it is off.
 func (t *Timer) Deadline() int64 { return t.at.Load() }
@@ -96,7 +109,7 @@ func (g *Group) fire() {
 		case at > g.now:
 			g.heap.push(entry{at: at, seq: e.seq, t: e.t})
 		default:
-			e.t.fire(e.t)
+			e.t.what.Fire(e.t)
 		}
 	}
 }

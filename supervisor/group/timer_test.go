@@ -22,7 +22,7 @@ type alarm struct {
 
 func newAlarm() *alarm {
 	a := new(alarm)
-	a.Init(func(*group.Timer) { a.fired++ })
+	a.Init(group.FireFunc(func(*group.Timer) { a.fired++ }))
 	return a
 }
 

@@ -75,7 +75,7 @@ type Conn struct {
 	detail  string
 	crashes []int64
 
-	deadline group.Timer // of the handshakes, of a write, of lingering
+	deadline *group.Timer // of the handshakes, of a write, of lingering; nil: off
 }
 
 // Conn implements cast.Owned.
@@ -186,11 +186,25 @@ func (c *Conn) interest() {
 }
 
 // arm sets the one deadline of the core's own states.
-func (c *Conn) arm(d time.Duration) { c.loop.g.Arm(&c.deadline, c.loop.g.Now()+int64(d)) }
+func (c *Conn) arm(d time.Duration) {
+	if c.deadline == nil {
+		c.deadline = new(group.Timer)
+		c.deadline.Init(c)
+	}
+	c.loop.g.Arm(c.deadline, c.loop.g.Now()+int64(d))
+}
 
-// expire is the deadline: a handshake, a write or the peer's last word takes too
-// long.
-func (c *Conn) expire(*group.Timer) {
+// disarm turns it off.
+func (c *Conn) disarm() {
+	if c.deadline != nil {
+		c.deadline.Clear()
+		c.deadline = nil
+	}
+}
+
+// Fire implements group.Firer: a handshake, a write or the peer's last word takes
+// too long.
+func (c *Conn) Fire(*group.Timer) {
 	switch {
 	case c.layer == lingering:
 		c.drop()

@@ -17,7 +17,6 @@ import (
 func (c *Conn) open() {
 	l := c.loop
 	l.add(c)
-	c.deadline.Init(c.expire)
 	c.reading = true
 	c.base.LastRead.Store(l.g.Now())
 	c.layer = inProxy
@@ -30,7 +29,9 @@ func (c *Conn) open() {
 
 // unproxied goes on to the layer inside the PROXY header.
 func (c *Conn) unproxied() {
-	c.arm(c.loop.opts.HandshakeTimeout)
+	if c.listener.TLS != nil || c.listener.WS != nil {
+		c.arm(c.loop.opts.HandshakeTimeout)
+	}
 	switch {
 	case c.listener.TLS != nil:
 		c.layer = inTLS
@@ -55,14 +56,13 @@ func (c *Conn) decrypted() {
 func (c *Conn) startMQTT() {
 	l := c.loop
 	c.layer = inMQTT
-	c.deadline.Clear()
+	c.disarm()
 	c.base.Out, c.base.Control, c.base.LoopIndex = c, c, l.index
 	l.opts.Actors(&c.base, c, l.g, c.listener)
 	sup := l.sup.Cell()
 	sup.Push(supervisor.Start(&c.base.Protocol))
 	sup.Push(supervisor.Start(&c.base.Client))
 	sup.Push(supervisor.Start(&c.base.Loop))
-	l.g.Arm(c.base.ConnectTimer, l.g.Now()+int64(l.opts.Env.Limits().ConnectTimeout))
 }
 
 // input takes the bytes of one socket read through the layers. b is good until

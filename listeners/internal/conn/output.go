@@ -120,8 +120,8 @@ func (c *Conn) writable() {
 		return
 	}
 	c.blocked = false
-	if c.layer == inMQTT {
-		c.deadline.Clear()
+	if c.layer == inMQTT && c.deadline != nil {
+		c.deadline.Clear() // and kept: it will be blocked again
 	}
 	c.touch()
 }
@@ -266,7 +266,7 @@ func (c *Conn) drop() {
 		}
 	}
 	c.layer = dead
-	c.deadline.Clear()
+	c.disarm()
 	c.sock.close()
 	c.loop.giveBack(c.out)
 	c.loop.giveBack(c.turn)
