@@ -60,8 +60,8 @@ func NewIndex(maxLevels int) *Index {
 	return &Index{names: topic.NewIndex[entry](maxLevels)}
 }
 
-// NewSeededIndex is an empty index whose order of a walk the seed decides, for a
-// simulation.
+// NewSeededIndex is an empty index whose order of a walk the seed decides: a place
+// in it outlives the process.
 func NewSeededIndex(maxLevels int, seed uint64) *Index {
 	return &Index{names: topic.NewSeededIndex[entry](maxLevels, seed)}
 }
@@ -157,6 +157,9 @@ func (x *Index) Stored(ms []*message.Message) {
 		}
 	}
 }
+
+// Reaches reports whether a filter may match a retained message; false is certain.
+func (x *Index) Reaches(filter string) bool { return x.Loading() || x.names.Reaches(filter) }
 
 // Has reports whether a topic has a retained message.
 func (x *Index) Has(name string) bool {

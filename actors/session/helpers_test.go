@@ -31,12 +31,14 @@ type slow struct {
 	hold    bool
 	waiting []func()
 	ops     []store.Op
+	commits []*store.Commit
 }
 
 // Write implements store.Engine.
 func (s *slow) Write(group []*store.Commit, done func(error)) {
 	for _, c := range group {
 		s.ops = append(s.ops, c.Ops...)
+		s.commits = append(s.commits, c)
 	}
 	write := func() { s.Engine.Write(group, done) }
 	if s.hold {
@@ -67,15 +69,19 @@ type end struct {
 	epoch            uint64
 }
 
-func newDesk(t *testing.T, w *stagetest.World) *desk {
-	d := &desk{t: t, w: w, engine: &slow{Engine: memory.New()}}
+func newDesk(t *testing.T, w *stagetest.World) *desk { return newDeskOn(t, w, memory.New()) }
+
+// newDeskOn is a desk that starts on what an engine has, but for its sessions.
+func newDeskOn(t *testing.T, w *stagetest.World, e *memory.Engine) *desk {
+	d := &desk{t: t, w: w, engine: &slow{Engine: e}}
 	d.limits = cast.Limits{Topics: topic.Limits{Length: 64, Levels: 8}, MatchSteps: 1 << 14, MaxSubscriptions: 4, MaxQoS: 2, Retain: true,
 		SharedStrategy: "round_robin", OutHigh: 1 << 16, OutLow: 1 << 15, MaxInflight: 4, MaxQueued: 5, MaxQueuedBytes: 1 << 12,
 		QueueQoS0: true, MaxAwaitingRel: 3, RetainedCount: 100, RetainedPayload: 1 << 10, RetainedBatch: 2, StoreBytes: 1 << 20}
 	d.env = cast.NewEnv("emqttd@127.0.0.1", zerolog.Nop(), new(metrics.Metrics), &d.limits)
-	table, index := router.NewTable(128), retainer.NewIndex(128)
+	table, index := router.NewTable(128), retainer.NewSeededIndex(128, 1)
+	require.NoError(t, e.Retained(func(m *message.Message) bool { index.Put(m); return true }))
 	d.env.Store = cell.New(store.Kind(d.engine, nil, zerolog.Nop()), "store", w.Group, nil)
-	commits := store.NewLog(0, d.env.Store, index)
+	commits := store.NewLog(e.Last(), d.env.Store, index)
 	d.env.Router = []*cell.Cell{cell.New(router.Kind(table, d.env, commits), "router/0", w.Group, nil)}
 	d.env.Retainer = retainer.New(index, d.env, w.Group)
 	d.sm = w.Probe("sm")

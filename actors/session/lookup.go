@@ -3,8 +3,12 @@
 package session
 
 import (
+	"slices"
+
 	"emqttd/actors/cast"
+	"emqttd/actors/store"
 	"emqttd/protocol/message"
+	"emqttd/protocol/packet"
 	"emqttd/protocol/topic"
 )
 
@@ -12,10 +16,17 @@ import (
 // filters that are not through yet, those up to the position at which they became
 // effective (Start). Later ones arrive live. It is immutable: each step makes a
 // new one.
+//
+// The store knows of a durable session's, so that it outlives the process: what is
+// owed is written with the subscription, how far it has come behind what it has
+// delivered, in the same commit or a later one. So none is missing after a kill,
+// and what comes twice is in flight (see restoreLookups) or of QoS 0 or 1.
 type lookup struct {
 	subs   []*cast.Subscription
-	cursor topic.Cursor // in the first of them
-	token  uint64       // of the SUBSCRIBE: what came live before it is owed again
+	kept   []*store.Filter // of subs, as the store has them; nil: it has not
+	cursor topic.Cursor    // in the first of them
+	token  uint64          // of the SUBSCRIBE: what came live before it is owed again
+	again  bool            // its next messages may have been sent before the broker was killed
 }
 
 // past is what is left behind the first n filters, nil when that is nothing.
@@ -26,7 +37,47 @@ func (l *lookup) past(n int) *lookup {
 	case n >= len(l.subs):
 		return nil
 	}
-	return &lookup{subs: l.subs[n:], token: l.token}
+	return &lookup{subs: l.subs[n:], kept: l.kept[min(n, len(l.kept)):], token: l.token, again: l.again}
+}
+
+// record is the first of the subscriptions as the store has it, nil when the store
+// does not know that it is owed something.
+func (l *lookup) record() *store.Filter {
+	if len(l.kept) == 0 || l.kept[0].Owed == nil {
+		return nil
+	}
+	return l.kept[0]
+}
+
+// owedIn notes in the operations of a SUBSCRIBE what is owed, now that the
+// positions are known. Most filters have nothing retained, now or, up to that
+// position, later.
+func (st *stage) owedIn(l *lookup, ops []store.Op) (*lookup, []store.Op) {
+	with := *l
+	with.kept, ops = slices.Clone(l.kept), slices.Clone(ops)
+	n := 0 // of the records, which are in the order of the operations
+	for i := range ops {
+		if n == len(l.kept) || ops[i].Filter != l.kept[n] {
+			continue
+		}
+		if match, _ := l.subs[n].Share(); st.pub.Retained.Reaches(match) {
+			f := *l.kept[n]
+			f.Owed = &store.Owed{Start: l.subs[n].Start.Load()}
+			ops[i].Filter, with.kept[n] = &f, &f
+		}
+		n++
+	}
+	return &with, ops
+}
+
+// come writes how far the first subscription of a lookup has come, nil: to its
+// end. Behind what was delivered before: see lookup.
+func (st *stage) come(l *lookup, to *store.Owed) {
+	if f := l.record(); f != nil && st.stands(l) {
+		now := *f
+		now.Owed = to
+		st.lazily(store.Op{Kind: store.PutFilter, Filter: &now})
+	}
 }
 
 // owe notes that retained messages are owed to the client.
@@ -93,34 +144,51 @@ func (st *stage) matched(msg *cast.Matched) {
 	if s.walking == nil || !s.looking || s.lookToken != msg.Token {
 		return
 	}
+	for n := range msg.Passed {
+		st.come(s.walking.past(n), nil)
+	}
 	at := s.walking.past(msg.Passed)
-	s.looking, s.batch, s.batchOf = false, msg.Messages, at
+	s.looking, s.batch, s.batchOf, s.batchLast = false, msg.Messages, at, msg.Done
 	if msg.Done {
 		s.walking = at.past(1)
 		return
 	}
-	s.walking = &lookup{subs: at.subs, cursor: msg.Cursor, token: at.token}
+	next := *at
+	next.cursor = msg.Cursor
+	s.walking = &next
 }
 
 // walk delivers what the batch has, with the retain flag set
 // [v3.1.1 MQTT-3.3.1-8, v5 MQTT-3.3.1-8].
 func (st *stage) walk() {
 	s, l := st.s, st.s.batchOf
-	if len(s.batch) > 0 && !st.stands(l) {
+	if l == nil {
+		return
+	}
+	if !st.stands(l) {
 		s.batch = nil
 	}
+	var last *message.Message
 	for len(s.batch) > 0 && !s.congested && st.queue.Len(st.x) == 0 {
 		m := s.batch[0]
-		s.batch = s.batch[1:]
+		s.batch, last = s.batch[1:], m
 		if st.owed(m, l) {
 			sub := l.subs[0]
+			qos := min(m.QoS, sub.QoS)
 			st.x.Blame(m)
-			st.offer(item{msg: m, qos: min(m.QoS, sub.QoS), retain: true, subIDs: sub.SubIDs(), found: true})
+			st.offer(item{msg: m, qos: qos, retain: true, again: l.again && qos == packet.QoS1, subIDs: sub.SubIDs(), found: true})
 		}
 	}
 	st.x.Blame(nil)
-	if len(s.batch) == 0 {
+	over := len(s.batch) == 0
+	if over {
 		s.batch, s.batchOf = nil, nil
+	}
+	switch {
+	case over && s.batchLast:
+		st.come(l, nil)
+	case last != nil:
+		st.come(l, &store.Owed{Start: l.subs[0].Start.Load(), After: last.Topic})
 	}
 }
 

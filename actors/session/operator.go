@@ -84,11 +84,8 @@ func (st *stage) forgetAsked() {
 	}
 }
 
-// told ends a change: the operator is told, and what is retained is looked up for
-// a client that is there.
+// told ends a change: the operator is told, and what is retained is owed.
 func (st *stage) told(p *pendingSubscribe) {
 	st.x.Submit(teller(p.tell), &changed{codes: p.codes})
-	if st.s.conn != nil {
-		st.owe(p.lookup)
-	}
+	st.owe(p.lookup)
 }

@@ -35,9 +35,10 @@ func Restore(kind *cell.Kind, pub *Publisher, in store.Stored, g *group.Group, n
 		s.state.will, s.state.willDelay, s.state.grace = willOf(r.Will), r.WillDelay, now+int64(grace)
 	}
 	var subs []*cast.Subscription // in the order of the store, so that the same data is the same session
-	for _, f := range in.Filters {
-		subs = append(subs, s.restoreFilter(f))
+	for i := range in.Filters {
+		subs = append(subs, s.restoreFilter(&in.Filters[i]))
 	}
+	s.restoreLookups(&in, subs)
 	had := filing{subs: subs}
 	for _, x := range in.Inflight {
 		s.restoreInflight(&had, x)
@@ -104,15 +105,49 @@ func willOf(m *message.Message) *packet.Will {
 	return &packet.Will{QoS: m.QoS, Retain: m.Retain, Topic: m.Topic, Payload: m.Payload, Properties: m.Properties}
 }
 
-func (s *Session) restoreFilter(f store.Filter) *cast.Subscription {
+func (s *Session) restoreFilter(f *store.Filter) *cast.Subscription {
 	sub := &cast.Subscription{Subscriber: &s.self, Filter: f.Text, QoS: f.QoS, NoLocal: f.NoLocal, AsPub: f.AsPub, Durable: true}
 	if f.SubID != 0 {
 		sub.IDs = &[]uint32{f.SubID}
+	}
+	if f.Owed != nil {
+		sub.Lookup = true
+		sub.Start.Store(f.Owed.Start)
 	}
 	s.subs.Load(f.Text, sub)
 	s.pub.Table.Accept(&cast.Route{Changes: []cast.Change{{New: sub}}})
 	s.pub.Env.Metrics.Subscriptions.Add(1)
 	return sub
+}
+
+// restoreLookups takes up the lookups that the kill has cut off. What they have
+// found and the session still has was found before their place was written.
+func (s *Session) restoreLookups(in *store.Stored, subs []*cast.Subscription) {
+	rest := &lookup{again: in.Record.Disconnected == 0}
+	for i := range in.Filters {
+		f := &in.Filters[i]
+		switch {
+		case f.Owed == nil:
+		case f.Owed.After != "": // a cursor is of one filter
+			s.lookups.Load(&lookup{subs: subs[i : i+1], kept: []*store.Filter{f}, cursor: topic.Behind(f.Owed.After), again: rest.again})
+			s.state.owing = true
+		default:
+			rest.subs, rest.kept = append(rest.subs, subs[i]), append(rest.kept, f)
+		}
+	}
+	if len(rest.subs) > 0 {
+		s.lookups.Load(rest)
+		s.state.owing = true
+	}
+	if !s.state.owing {
+		return
+	}
+	for _, m := range in.Queue {
+		s.early.Load(m.ID.Seq, 0)
+	}
+	for i := range in.Inflight {
+		s.early.Load(in.Inflight[i].Message.ID.Seq, 0)
+	}
 }
 
 func (s *Session) restoreInflight(had *filing, x store.Inflight) {

@@ -86,6 +86,7 @@ type state struct {
 	walking    *lookup            // the filters whose retained messages are asked for
 	batch      []*message.Message // of them, those that were found and not delivered yet
 	batchOf    *lookup            // its first filter is the one that they match
+	batchLast  bool               // there are no more of that filter
 	life       uint32             // how often the cell began a session anew; see cast.Subscription
 	present    bool               // the session existed before the connection
 	kept       bool               // the store has a record of it

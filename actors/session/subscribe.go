@@ -20,7 +20,8 @@ type pendingSubscribe struct {
 	left   int
 	epoch  uint64
 	answer packet.Packet
-	lookup *lookup // what is owed then; nil: nothing
+	ops    []store.Op // for the store, when the routes are effective
+	lookup *lookup    // what is owed then; nil: nothing
 
 	tell  func([]packet.ReasonCode) // of an operator's change, who gets codes in the client's stead
 	codes []packet.ReasonCode
@@ -31,6 +32,7 @@ type edit struct {
 	routes []cast.Change
 	owed   []*cast.Subscription // new ones whose retained messages are looked up
 	ops    []store.Op           // of a durable session
+	kept   []*store.Filter      // of ops, those of owed
 	ids    *[]uint32            // the subscription identifier of a SUBSCRIBE; nil: none
 }
 
@@ -78,6 +80,9 @@ func (st *stage) subscribeOne(e *edit, want packet.Subscription, props *packet.P
 			f.SubID = (*e.ids)[0]
 		}
 		e.ops = append(e.ops, store.Op{Kind: store.PutFilter, Session: st.number, Filter: f})
+		if sub.Lookup {
+			e.kept = append(e.kept, f)
+		}
 	}
 	return packet.ReasonCode(sub.QoS)
 }
@@ -115,20 +120,25 @@ func (st *stage) unsubscribeOne(e *edit, filter string) (packet.ReasonCode, *cas
 	return packet.Success, sub
 }
 
-// carryOut asks router and store for what an edit has gathered; p waits for it.
+// carryOut asks the router for what an edit has gathered; then the store, which is
+// told with a subscription up to which position its retained messages are owed.
 func (st *stage) carryOut(e *edit, p *pendingSubscribe) {
 	token := st.tag()
-	p.left = st.route(e.routes, token)
+	p.left, p.ops = st.route(e.routes, token), e.ops
 	if len(e.owed) > 0 {
-		p.lookup = &lookup{subs: e.owed, token: token}
-	}
-	if len(e.ops) > 0 {
-		c := &store.Commit{Ops: e.ops, Reply: st.cell, Tag: token, Early: st.unsynced(st.s.durability)}
-		st.x.Submit(st.pub.Log, c)
-		st.follow(token, committing{kind: thenRouted}, c.Early)
-		p.left++
+		p.lookup = &lookup{subs: e.owed, kept: e.kept, token: token}
 	}
 	st.pend(token, p)
+}
+
+// keep asks the store, when the routes are effective.
+func (st *stage) keep(p pendingSubscribe) {
+	ops := p.ops
+	if p.lookup != nil {
+		p.lookup, ops = st.owedIn(p.lookup, ops)
+	}
+	p.left, p.ops = 1, nil
+	st.asked.Put(st.x, st.commit(committing{kind: thenRouted}, ops...), &p)
 }
 
 // route changes the routing table; it returns how many answers will come.
@@ -239,6 +249,10 @@ func (st *stage) part(token uint64) {
 		return
 	}
 	st.asked.Delete(st.x, token)
+	if len(q.ops) > 0 && st.durable() {
+		st.keep(q)
+		return
+	}
 	st.finishSubscribe(&q)
 }
 

@@ -108,6 +108,15 @@ type Filter struct {
 	AsPub          bool
 	RetainHandling uint8
 	SubID          uint32
+	Owed           *Owed // immutable; nil: all that was retained has been handed on
+}
+
+// Owed is the retained messages that a subscription has still to be given: those
+// of the filter up to position Start that come behind the topic After, "" for all,
+// in the order of names that Engine.Order seeds.
+type Owed struct {
+	Start uint64
+	After string
 }
 
 // Dead is a dead letter: a message that crashed its session at both attempts,
@@ -157,6 +166,9 @@ type Engine interface {
 	Retained(yield func(*message.Message) bool) error
 	// Last is the highest position that was ever stored.
 	Last() uint64
+	// Order seeds the order of topics that Owed is about: the same as long as the
+	// data is. It is a secret, see topic.NewSeededIndex.
+	Order() uint64
 	// Close ends the engine; what was not answered is not durable.
 	Close() error
 }

@@ -17,11 +17,16 @@ type Entry[V any] struct {
 }
 
 // Cursor is how far a walk has come. The zero Cursor is the beginning. It stays
-// valid whatever is put or deleted; it belongs to one filter and one Index.
+// valid whatever is put or deleted; it belongs to one filter and to indexes of one
+// seed.
 type Cursor struct {
 	after string
 	begun bool
 }
+
+// Behind is the cursor of a walk that goes on behind a name, whether it is stored
+// or not.
+func Behind(name string) Cursor { return Cursor{after: name, begun: true} }
 
 // The steps of one Match: enough when most of what it passes matches.
 const (
@@ -38,8 +43,9 @@ func NewIndex[V any](maxLevels int) *Index[V] {
 	return x
 }
 
-// NewSeededIndex is NewIndex with an order of Match that the seed decides, for
-// a simulation. A seed that a peer can guess lets it choose levels that collide.
+// NewSeededIndex is NewIndex with an order of Match that the seed decides, so that
+// a cursor can be written down and taken up by another process. A seed that a peer
+// can guess lets it choose levels that collide.
 func NewSeededIndex[V any](maxLevels int, seed uint64) *Index[V] {
 	x := new(Index[V])
 	x.tree.init(maxLevels, seededHasher(seed))
@@ -79,6 +85,18 @@ func (x *Index[V]) Get(name string) (v V, ok bool) {
 		return *p, true
 	}
 	return v, false
+}
+
+// Reaches reports whether a name that filter matches may be stored; false is
+// certain.
+func (x *Index[V]) Reaches(filter string) bool {
+	switch {
+	case filter == "" || x.Len() == 0:
+		return false
+	case !HasWildcard(filter):
+		return x.tree.get(filter) != nil
+	}
+	return x.tree.reaches(filter)
 }
 
 // Len is the number of names stored.

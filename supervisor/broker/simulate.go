@@ -61,14 +61,16 @@ func (b *Broker) newLoop(i int, opts *listeners.Options) (*listeners.Loop, error
 	return listeners.NewLoop(i, opts)
 }
 
-// tables makes the routing table and the index of retained messages. What is
-// secret in a broker, so that no peer can choose what collides, is the seed's in a
-// simulation, since it decides the order of a walk.
+// tables makes the routing table and the index of retained messages. The order of
+// a walk through the table is a secret of the process, so that no peer can choose
+// what collides, and the seed's in a simulation; that of the index, in which the
+// store notes places, is the store's.
 func (b *Broker) tables(levels int) (*router.Table, *retainer.Index) {
+	index := retainer.NewSeededIndex(levels, b.engine.Order())
 	if b.manual {
-		return router.NewSeededTable(levels, b.seed), retainer.NewSeededIndex(levels, b.seed)
+		return router.NewSeededTable(levels, b.seed), index
 	}
-	return router.NewTable(levels), retainer.NewIndex(levels)
+	return router.NewTable(levels), index
 }
 
 // Loops are the event loops of a simulated broker.

@@ -79,9 +79,6 @@ func (h *history) checkGiven(w *want, kept map[string][]*msg) {
 		handling == 2 || handling == 1 && w.again {
 		return
 	}
-	if h.killedBetween(w.asked, h.settle) {
-		return // a walk over retained messages does not outlive the process: the next SUBSCRIBE begins another
-	}
 	for name, list := range kept {
 		if !w.matches(name) {
 			continue

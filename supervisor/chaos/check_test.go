@@ -440,6 +440,20 @@ var broken = []struct {
 		sub b2 r1 + q1
 		suback b2 r1 0x01
 		settle`, "b subscribed to + and was not given the retained m1 on t"},
+	{"no retained message, since the broker was killed", ClauseRetained, `
+		open a1 clean
+		ok a1
+		pub a1 m1 t q1 retain
+		ack a1 m1
+		open b2 never
+		ok b2
+		sub b2 r1 + q1
+		suback b2 r1 0x01
+		restart
+		close b2 server
+		open b3 never
+		ok b3 present
+		settle`, "b subscribed to + and was not given the retained m1 on t"},
 	{"no retained message for the same subscription again", ClauseRetained, `
 		open a1 clean
 		ok a1

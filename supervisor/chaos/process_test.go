@@ -43,7 +43,11 @@ func newProcess(t *testing.T, faults []string) *process {
 	require.NoError(t, l.Close())
 	p.sets = []string{"listeners.tcp.default.bind=" + p.address, "listeners.ws.default.bind=", "dashboard.bind=",
 		"runtime.actor_max_crashes=1000000", "node.data_dir=" + t.TempDir()}
-	require.NoError(t, p.start("chaos.enabled=true", `chaos.faults=["`+strings.Join(faults, `", "`)+`"]`))
+	var first []string
+	if len(faults) > 0 {
+		first = []string{"chaos.enabled=true", `chaos.faults=["` + strings.Join(faults, `", "`) + `"]`}
+	}
+	require.NoError(t, p.start(first...))
 	t.Cleanup(func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()

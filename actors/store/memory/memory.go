@@ -8,6 +8,7 @@ package memory
 import (
 	"cmp"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 
@@ -22,6 +23,7 @@ type Engine struct {
 	sessions map[uint64]*session
 	retained map[string]*message.Message
 	last     uint64
+	order    uint64
 }
 
 type session struct {
@@ -44,7 +46,7 @@ var _ store.Engine = (*Engine)(nil)
 
 // New is an empty engine.
 func New() *Engine {
-	return &Engine{sessions: map[uint64]*session{}, retained: map[string]*message.Message{}}
+	return &Engine{sessions: map[uint64]*session{}, retained: map[string]*message.Message{}, order: rand.Uint64()}
 }
 
 // Write implements store.Engine.
@@ -186,6 +188,9 @@ func (e *Engine) Last() uint64 {
 	defer e.mu.Unlock()
 	return e.last
 }
+
+// Order implements store.Engine.
+func (e *Engine) Order() uint64 { return e.order }
 
 // Close implements store.Engine.
 func (e *Engine) Close() error { return nil }

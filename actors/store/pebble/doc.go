@@ -20,9 +20,10 @@
 //
 //	!b                           number of the start
 //	!l                           highest position, clock
+//	!o                           seed of the order of topics
 //	m position                   message that several sessions hold
 //	s session 1                  record
-//	s session 2 filter           subscription
+//	s session 2 filter           subscription, and what retained messages it is owed
 //	s session 3 packet id        in flight: order, phase, position; or the message
 //	s session 4 packet id        awaiting PUBREL
 //	s session 5 position         hold: the message itself, or that it lies under m

@@ -56,11 +56,12 @@ type Synced struct {
 
 // Engine implements store.Engine.
 type Engine struct {
-	opts Options
-	dir  string
-	db   *pebble.DB
-	lock *pebble.Lock
-	boot uint64
+	opts  Options
+	dir   string
+	db    *pebble.DB
+	lock  *pebble.Lock
+	boot  uint64
+	order uint64 // see store.Engine
 
 	wake    chan struct{} // one token: something for the writer
 	stopped chan struct{} // the writer has ended
@@ -152,6 +153,9 @@ func (e *Engine) Boot() uint64 { return e.boot }
 
 // Last implements store.Engine.
 func (e *Engine) Last() uint64 { return e.last.Load() }
+
+// Order implements store.Engine.
+func (e *Engine) Order() uint64 { return e.order }
 
 // Room reports whether the disk has MinFree bytes left. It costs two loads; what
 // it says is about a second old when it is asked often.

@@ -68,7 +68,7 @@ func ExportDir(dir string, f vfs.FS, w io.Writer, salvage bool) (out *Exported, 
 	if f == nil {
 		f = vfs.Default
 	}
-	fresh, err := checkFormat(f, dir)
+	fresh, _, err := checkFormat(f, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +180,7 @@ func Import(dir string, f vfs.FS, r io.Reader) (out *Exported, err error) {
 		return nil, lockError(dir, err)
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	fresh, err := checkFormat(f, dir)
+	fresh, _, err := checkFormat(f, dir)
 	if err != nil {
 		return nil, err
 	}

@@ -93,7 +93,9 @@ func TestABrokenExportIsNotImported(t *testing.T) {
 		"a changed bit":  func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
 		"something else": func([]byte) []byte { return []byte("hello\n") },
 		"nothing":        func([]byte) []byte { return nil },
-		"a newer one":    func(b []byte) []byte { return []byte(strings.Replace(string(b), "format 1", "format 99", 1)) },
+		"a newer one": func(b []byte) []byte {
+			return []byte(strings.Replace(string(b), fmt.Sprint("format ", format), "format 99", 1))
+		},
 		"a huge length": func(b []byte) []byte {
 			return append(b[:len(fmt.Sprintf(exportLine, format))], 1, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F)
 		},

@@ -275,7 +275,30 @@ func TestANewerFormatIsRefusedWithASentence(t *testing.T) {
 	damage(t, dir, "FORMAT", func([]byte) []byte { return fmt.Appendf(nil, formatLine, format+1) })
 	_, err := Open(dir, Options{})
 	require.ErrorIs(t, err, ErrNewer)
-	require.ErrorContains(t, err, "it has format 2 and this broker reads up to 1")
+	require.ErrorContains(t, err, fmt.Sprintf("it has format %d and this broker reads up to %d", format+1, format))
+}
+
+// A directory of format 1 has no order of topics and owes nothing; what it has
+// stays, and an older broker does not open it again.
+func TestAnOlderFormatIsTakenOver(t *testing.T) {
+	dir := t.TempDir()
+	e := open(t, vfs.Default, dir)
+	write(t, e, synced(put(1), give(1, 1), store.Op{Kind: store.PutFilter, Session: 1, Filter: &store.Filter{Text: "t/#", RetainHandling: 2}}))
+	require.NoError(t, e.do(func() { e.delete(append(e.key[:0], keyOrder...)); e.commit() }))
+	require.NoError(t, e.Close())
+	damage(t, dir, "FORMAT", func([]byte) []byte { return fmt.Appendf(nil, formatLine, 1) })
+	e = open(t, vfs.Default, dir)
+	order, want := e.Order(), dump(t, e)
+	require.NotZero(t, order)
+	require.Contains(t, want, "t/#")
+	line, err := readFile(vfs.Default, filepath.Join(dir, "FORMAT"))
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprintf(formatLine, format), line)
+	require.NoError(t, e.Close())
+	e = open(t, vfs.Default, dir)
+	require.Equal(t, order, e.Order())
+	require.Equal(t, want, dump(t, e))
+	require.NoError(t, e.Close())
 }
 
 func TestATornTailOfTheLogIsTheEndOfWhatWasWritten(t *testing.T) {

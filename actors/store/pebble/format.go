@@ -14,7 +14,10 @@ import (
 
 // format is the number of the layout in doc.go. A change that an older broker
 // would misread gets the next number, and Open a step that leads there.
-const format = 1
+//
+// 2: a subscription says what retained messages it is owed, and !o in what order.
+// In a directory of format 1 nothing is owed; the step is the number.
+const format = 2
 
 const (
 	formatFile = "FORMAT"
@@ -55,29 +58,30 @@ func syncDir(f vfs.FS, dir string) error {
 }
 
 // checkFormat reads the format of dir. fresh says that there is no database yet,
-// or one that was not complete when the power went, which holds nothing.
-func checkFormat(f vfs.FS, dir string) (fresh bool, err error) {
+// or one that was not complete when the power went, which holds nothing; older,
+// that it has an earlier format.
+func checkFormat(f vfs.FS, dir string) (fresh, older bool, err error) {
 	path := f.PathJoin(dir, formatFile)
 	line, err := readFile(f, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return true, checkEmpty(f, dir)
+		return true, false, checkEmpty(f, dir)
 	case err != nil:
-		return false, fmt.Errorf("store: read %s: %w", path, err)
+		return false, false, fmt.Errorf("store: read %s: %w", path, err)
 	}
 	rest, fresh := strings.CutPrefix(line, incomplete)
 	var n int
 	if _, err := fmt.Sscanf(rest, formatLine, &n); err != nil || rest != fmt.Sprintf(formatLine, n) || n < 1 {
-		return false, corrupt(path, fmt.Errorf("%q is no format", line))
+		return false, false, corrupt(path, fmt.Errorf("%q is no format", line))
 	}
 	if n > format {
-		return false, fmt.Errorf("store: %s: %w: it has format %d and this broker reads up to %d; "+
+		return false, false, fmt.Errorf("store: %s: %w: it has format %d and this broker reads up to %d; "+
 			"start the newer broker again, or give this one another directory", dir, ErrNewer, n, format)
 	}
 	if fresh {
-		return true, discard(f, dir)
+		return true, false, discard(f, dir)
 	}
-	return false, nil
+	return false, n < format, nil
 }
 
 // checkEmpty refuses a database that has lost its format file.

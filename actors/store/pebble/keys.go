@@ -32,8 +32,9 @@ const (
 const sessionKey = 1 + 8 + 1 // bytes before what the kind adds
 
 var (
-	keyBoot = []byte{spaceMeta, 'b'}
-	keyLast = []byte{spaceMeta, 'l'}
+	keyBoot  = []byte{spaceMeta, 'b'}
+	keyLast  = []byte{spaceMeta, 'l'}
+	keyOrder = []byte{spaceMeta, 'o'}
 )
 
 // The functions below append a key to dst, which is a scratch buffer mostly.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"math/rand/v2"
 	"time"
 
 	crdb "github.com/cockroachdb/errors"
@@ -64,7 +65,7 @@ func lockError(dir string, err error) error {
 }
 
 func (e *Engine) open() error {
-	fresh, err := checkFormat(e.opts.FS, e.dir)
+	fresh, older, err := checkFormat(e.opts.FS, e.dir)
 	if err != nil {
 		return err
 	}
@@ -79,6 +80,11 @@ func (e *Engine) open() error {
 	e.batch = e.db.NewBatch()
 	if err := e.load(); err != nil {
 		return e.explain(err)
+	}
+	if older { // before anything is written that an older broker would misread
+		if err := writeFormat(e.opts.FS, e.dir, ""); err != nil {
+			return err
+		}
 	}
 	if err := e.begin(); err != nil {
 		return err
@@ -256,7 +262,7 @@ func (l *loader) hold(seq uint64, d *decoder) {
 	l.s.flights[id] = f
 }
 
-// begin counts this start, durably.
+// begin counts this start, durably, and makes the data an order, once.
 func (e *Engine) begin() error {
 	b, err := e.get(keyBoot, 8)
 	if err != nil {
@@ -267,10 +273,25 @@ func (e *Engine) begin() error {
 	}
 	e.boot++
 	e.set(append(e.key[:0], keyBoot...), binary.BigEndian.AppendUint64(e.value[:0], e.boot))
+	if err := e.ordered(); err != nil {
+		return e.explain(err)
+	}
 	if err := e.db.Apply(e.batch, pebble.Sync); err != nil {
 		return e.explain(err)
 	}
 	e.must(e.batch.Close())
 	e.batch = e.db.NewBatch()
 	return nil
+}
+
+// ordered finds the seed of the order of topics, or makes one.
+func (e *Engine) ordered() error {
+	b, err := e.get(keyOrder, 8)
+	if b != nil {
+		e.order = binary.BigEndian.Uint64(b)
+		return err
+	}
+	e.order = rand.Uint64()
+	e.set(append(e.key[:0], keyOrder...), binary.BigEndian.AppendUint64(e.value[:0], e.order))
+	return err
 }

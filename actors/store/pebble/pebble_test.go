@@ -49,6 +49,8 @@ func (r *reopened) Sessions(yield func(store.Stored) bool) error { return r.agai
 
 func (r *reopened) Last() uint64 { return r.again().Last() }
 
+func (r *reopened) Order() uint64 { return r.again().Order() }
+
 func TestAnEngineThatIsOpenedAgainBeforeEachReadKeepsTheContract(t *testing.T) {
 	storetest.Run(t, func() store.Engine {
 		f := vfs.NewMem()

@@ -3,11 +3,14 @@
 package pebble
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"emqttd/actors/store"
 )
 
 // salvager exports what can be read. A block that cannot costs the keys in it,
@@ -18,6 +21,7 @@ type salvager struct {
 	messages map[uint64]bool // shared messages that were read
 	number   uint64          // of the session at hand
 	good     bool            // its record was read
+	ordered  bool            // the seed of the order of topics was
 	flights  []flightPair    // of it, which refer to holds that come later
 }
 
@@ -95,6 +99,8 @@ func skip(from []byte, step uint64) []byte {
 func (s *salvager) key(key, value []byte) error {
 	d := decoder{b: value}
 	switch key[0] {
+	case spaceMeta:
+		s.ordered = s.ordered || bytes.Equal(key, keyOrder)
 	case spaceMessage:
 		if len(key) != 9 || d.message("") == nil {
 			s.Orphans++
@@ -125,7 +131,10 @@ func (s *salvager) session(key, value []byte, d *decoder) error {
 	}
 	switch k {
 	case kindFilter:
-		d.filter(string(rest))
+		if f := d.filter(string(rest)); f.Owed != nil && !s.ordered { // the place says nothing: rather all of it again
+			f.Owed = &store.Owed{Start: f.Owed.Start}
+			value = appendFilter(nil, &f)
+		}
 	case kindDead:
 		d.dead(binary.BigEndian.Uint64(rest))
 	case kindFlight:

@@ -55,14 +55,17 @@ func over(r *store.Record, now int64) bool {
 	return now >= r.Disconnected+int64(r.Expiry)*1e9
 }
 
-// Options of a filter, as bits; RetainHandling stands above them.
+// Options of a filter, as bits; the lowest two are its QoS.
 const (
 	filterNoLocal = 1 << 2
 	filterAsPub   = 1 << 3
-	filterRetain  = 4 // shift
+	filterRetain  = 4      // shift of RetainHandling, two bits
+	filterOwed    = 1 << 6 // retained messages are owed, see format
+	filterKnown   = filterOwed<<1 - 1
 )
 
-// appendFilter appends a subscription's options; its text is in the key.
+// appendFilter appends a subscription: version, options, identifier, and of what
+// it is owed the position and the place. Its text is in the key.
 func appendFilter(dst []byte, f *store.Filter) []byte {
 	options := byte(f.QoS&3) | f.RetainHandling<<filterRetain
 	if f.NoLocal {
@@ -71,15 +74,22 @@ func appendFilter(dst []byte, f *store.Filter) []byte {
 	if f.AsPub {
 		options |= filterAsPub
 	}
-	return binary.AppendUvarint(append(dst, version, options), uint64(f.SubID))
+	if f.Owed == nil {
+		return binary.AppendUvarint(append(dst, version, options), uint64(f.SubID))
+	}
+	dst = binary.AppendUvarint(append(dst, version, options|filterOwed), uint64(f.SubID))
+	return appendText(binary.AppendUvarint(dst, f.Owed.Start), f.Owed.After)
 }
 
 func (d *decoder) filter(text string) store.Filter {
 	d.want(d.byte() == version)
 	options := d.byte()
-	d.want(options&3 <= byte(packet.QoS2))
-	f := store.Filter{Text: text, QoS: packet.QoS(options & 3), RetainHandling: options >> filterRetain,
+	d.want(options&3 <= byte(packet.QoS2) && options&^filterKnown == 0)
+	f := store.Filter{Text: text, QoS: packet.QoS(options & 3), RetainHandling: options >> filterRetain & 3,
 		NoLocal: options&filterNoLocal != 0, AsPub: options&filterAsPub != 0, SubID: d.uint32()}
+	if options&filterOwed != 0 {
+		f.Owed = &store.Owed{Start: d.uvarint(math.MaxUint64), After: d.text()}
+	}
 	d.end()
 	return f
 }

@@ -4,6 +4,7 @@ package pebble
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -98,6 +99,9 @@ func TestAFilterIsReadAsItWasWritten(t *testing.T) {
 	for options := range 1 << 5 {
 		f := store.Filter{Text: "t/#", QoS: packet.QoS(options % 3), NoLocal: options&1 != 0, AsPub: options&2 != 0,
 			RetainHandling: uint8(options % 3), SubID: uint32(options * 10_000_000)}
+		if options&4 != 0 {
+			f.Owed = &store.Owed{Start: math.MaxUint64 >> options, After: strings.Repeat("t/", options)}
+		}
 		d := decoder{b: appendFilter(nil, &f)}
 		require.Equal(t, f, d.filter("t/#"))
 		require.False(t, d.bad)

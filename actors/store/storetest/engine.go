@@ -234,6 +234,15 @@ func filters(t *testing.T, open func() store.Engine) {
 	write(t, e, put(1), set("b", 0), set("a/+", 1), set("$share/g/a", 2), set("b", 2), set("gone", 1),
 		store.Op{Kind: store.DelFilter, Session: 1, Filter: &store.Filter{Text: "gone"}})
 	require.ElementsMatch(t, []store.Filter{{Text: "a/+", QoS: 1}, {Text: "b", QoS: 2}, {Text: "$share/g/a", QoS: 2}}, one(t, e).Filters)
+	owed := store.Filter{Text: "b", Owed: &store.Owed{Start: 7}}
+	for _, after := range []string{"", "b/1", "b/2"} {
+		owed.Owed = &store.Owed{Start: 7, After: after}
+		write(t, e, store.Op{Kind: store.PutFilter, Session: 1, Filter: &owed})
+		require.Contains(t, one(t, e).Filters, owed)
+	}
+	write(t, e, set("b", 1))
+	require.Contains(t, one(t, e).Filters, store.Filter{Text: "b", QoS: 1})
+	require.Equal(t, e.Order(), e.Order())
 	require.NoError(t, e.Close())
 }
 

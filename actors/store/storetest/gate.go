@@ -144,5 +144,8 @@ func (g *Gate) Retained(yield func(*message.Message) bool) error { return g.disk
 // Last implements store.Engine.
 func (g *Gate) Last() uint64 { return g.disk.Last() }
 
+// Order implements store.Engine.
+func (g *Gate) Order() uint64 { return g.disk.Order() }
+
 // Close implements store.Engine.
 func (g *Gate) Close() error { return nil }

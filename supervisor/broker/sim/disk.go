@@ -33,8 +33,9 @@ func newDisk(rng *rand.Rand) *disk { return &disk{synced: memory.New(), rng: rng
 // engine is the disk as one broker sees it; what a broker that was killed still
 // asks of it is not heard.
 type engine struct {
-	d    *disk
-	gone bool
+	d     *disk
+	order uint64 // the seed
+	gone  bool
 }
 
 var _ store.Engine = (*engine)(nil)
@@ -109,6 +110,9 @@ func (e *engine) Retained(yield func(*message.Message) bool) error {
 
 // Last implements store.Engine.
 func (e *engine) Last() uint64 { return e.d.synced.Last() }
+
+// Order implements store.Engine.
+func (e *engine) Order() uint64 { return e.order }
 
 // Close implements store.Engine.
 func (e *engine) Close() error { return nil }

@@ -73,7 +73,7 @@ func newWorld(seed uint64, cfg *config.Config, log zerolog.Logger) (*world, erro
 
 func (w *world) boot() error {
 	w.starts++
-	w.engine = &engine{d: w.disk}
+	w.engine = &engine{d: w.disk, order: w.seed}
 	b, err := broker.Simulate(w.cfg, w.log, broker.Surroundings{Engine: w.engine, Clock: w, Seed: w.seed})
 	if err != nil {
 		return fmt.Errorf("simulation: start %d: %w", w.starts, err)
