@@ -53,7 +53,7 @@ var (
 	sessionList      = List{Sorts: []string{"client_id", "created_at"}, Filters: []string{"client_id", "connected"}}
 	subscriptionList = List{Sorts: []string{"filter", "client_id", "qos"}, Filters: []string{"client_id", "filter", "topic", "share_group", "qos"}}
 	routeList        = List{Sorts: []string{"filter", "subscribers"}, Filters: []string{"filter", "topic"}}
-	topicList        = List{Sorts: []string{"topic", "subscribers"}, Filters: []string{"topic"}}
+	topicList        = List{Sorts: []string{"topic", "subscribers"}, Filters: []string{"topic", "sys"}}
 	childList        = List{Filters: []string{"of"}}
 	banList          = List{Sorts: []string{"value", "at", "until"}, Filters: []string{"kind", "by"}}
 	treeList         = List{Sorts: []string{"level"}, Filters: []string{"prefix"}}

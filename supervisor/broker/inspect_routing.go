@@ -7,6 +7,7 @@ import (
 	"context"
 	"iter"
 	"strconv"
+	"strings"
 
 	"emqttd/actors/cast"
 	"emqttd/actors/router"
@@ -118,7 +119,7 @@ func (b inspector) Topics(ctx context.Context, q api.Query) (api.Page[api.Topic]
 		})
 	}
 	return api.Pick(until(ctx, all), q, func(t api.Topic) bool {
-		return q.Is("topic", t.Topic) && q.Contains(t.Topic)
+		return q.Is("topic", t.Topic) && q.Is("sys", strconv.FormatBool(strings.HasPrefix(t.Topic, "$SYS/"))) && q.Contains(t.Topic)
 	}, func(x, y api.Topic) bool {
 		if q.Sort == "subscribers" && x.Subscribers != y.Subscribers {
 			return x.Subscribers < y.Subscribers

@@ -8,7 +8,7 @@ import { Login } from './login'
 import { Account } from './account'
 import { type Page, pages } from './pages'
 import { link, useRoute } from './router'
-import { end, look, logout, me, offline } from './session'
+import { admin, end, look, logout, me, offline } from './session'
 import { useStore } from './store'
 import { ThemeToggle } from './themes'
 import { Button, Empty, Failure, Loading } from './ui/basics'
@@ -92,6 +92,7 @@ function Shell() {
         </header>
         <Banner />
         <main id="main" ref={main} tabIndex={-1} class={'page-' + route.page}>
+          {page?.about && route.rest.length === 0 && <p class="about">{page.about}</p>}
           {page ? <page.view rest={route.rest} /> : <Missing />}
         </main>
       </div>
@@ -125,7 +126,7 @@ function Menu({ current }: { current: string }) {
       {groups.map((g) => (
         <section key={g}>
           <h2>{g}</h2>
-          <ul>{pages.filter((p) => p.group === g).map(item)}</ul>
+          <ul>{pages.filter((p) => p.group === g && (admin() || !p.admin)).map(item)}</ul>
         </section>
       ))}
     </nav>

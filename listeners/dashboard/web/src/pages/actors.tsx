@@ -272,4 +272,11 @@ function Kinds() {
   )
 }
 
-export const actors: Page = { id: 'actors', title: 'Actors', group: 'Tools', icon: 'actors', view: Actors }
+export const actors: Page = {
+  id: 'actors',
+  title: 'Actors',
+  about: 'All the broker’s work is done by these actors. Each is started again by the one above it, and its crash costs no client its connection.',
+  group: 'Tools',
+  icon: 'actors',
+  view: Actors,
+}

@@ -211,4 +211,11 @@ function CountDialog({ onClose }: { onClose: () => void }) {
   )
 }
 
-export const alarms: Page = { id: 'alarms', title: 'Alarms', group: 'Monitor', icon: 'alarms', view: Alarms }
+export const alarms: Page = {
+  id: 'alarms',
+  title: 'Alarms',
+  about: 'What is wrong at present, and what was.',
+  group: 'Monitor',
+  icon: 'alarms',
+  view: Alarms,
+}

@@ -42,4 +42,12 @@ const Audit = () => (
   </Panel>
 )
 
-export const audit: Page = { id: 'audit', title: 'Audit log', group: 'Manage', icon: 'audit', admin: true, view: Audit }
+export const audit: Page = {
+  id: 'audit',
+  title: 'Audit log',
+  about: 'What was changed through this page or the API, by whom and from where, newest first.',
+  group: 'Manage',
+  icon: 'audit',
+  admin: true,
+  view: Audit,
+}

@@ -78,7 +78,7 @@ function Bans() {
       <Table
         label="Bans"
         path="/bans"
-        search="Value"
+        search="Client ID, user name or address"
         columns={columns}
         rowKey={(b) => b.kind + ' ' + b.value}
         version={version}
@@ -104,4 +104,11 @@ function Bans() {
   )
 }
 
-export const bans: Page = { id: 'bans', title: 'Bans', group: 'Manage', icon: 'bans', view: Bans }
+export const bans: Page = {
+  id: 'bans',
+  title: 'Bans',
+  about: 'Client IDs, user names and addresses that are not let in.',
+  group: 'Manage',
+  icon: 'bans',
+  view: Bans,
+}

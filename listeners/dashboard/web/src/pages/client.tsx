@@ -125,7 +125,7 @@ function Traffic({ c }: { c: ClientDetail }) {
         rowKey={([name]) => name}
         rows={rows}
         columns={[
-          { key: 'of', title: 'Of', main: true, cell: ([name]) => name },
+          { key: 'of', title: 'What', main: true, cell: ([name]) => name },
           { key: 'in', title: 'Received', align: 'right', cell: ([, a]) => a },
           { key: 'out', title: 'Sent', align: 'right', cell: ([, , b]) => b },
         ]}

@@ -79,4 +79,11 @@ function Clients({ rest }: { rest: string[] }) {
   )
 }
 
-export const clients: Page = { id: 'clients', title: 'Clients', group: 'Monitor', icon: 'clients', view: Clients }
+export const clients: Page = {
+  id: 'clients',
+  title: 'Clients',
+  about: 'Who is connected now: one row is one connection.',
+  group: 'Monitor',
+  icon: 'clients',
+  view: Clients,
+}

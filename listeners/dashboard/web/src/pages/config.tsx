@@ -56,4 +56,11 @@ const Value = ({ text }: { text: string }) => {
   return value === '' || value === '""' ? <span class="dim">empty</span> : <Code>{value}</Code>
 }
 
-export const config: Page = { id: 'configuration', title: 'Configuration', group: 'Manage', icon: 'config', view: Configuration }
+export const config: Page = {
+  id: 'configuration',
+  title: 'Configuration',
+  about: 'Every key, the value in force and where it came from: the file, the environment (EMQTTD_…), --set or the default.',
+  group: 'Manage',
+  icon: 'config',
+  view: Configuration,
+}

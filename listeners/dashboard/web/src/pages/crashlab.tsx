@@ -252,4 +252,11 @@ function Outcome({ run }: { run: ChaosRun }) {
   )
 }
 
-export const crashlab: Page = { id: 'crash_lab', title: 'Crash lab', group: 'Tools', icon: 'crash', view: CrashLab }
+export const crashlab: Page = {
+  id: 'crash_lab',
+  title: 'Crash lab',
+  about: 'Crash the actors of this running broker on purpose, and see whether any client notices.',
+  group: 'Tools',
+  icon: 'crash',
+  view: CrashLab,
+}

@@ -171,4 +171,11 @@ function Letters({ id }: { id: string }) {
   )
 }
 
-export const deadLetters: Page = { id: 'dead_letters', title: 'Dead letters', group: 'Messages', icon: 'letter', view: DeadLetters }
+export const deadLetters: Page = {
+  id: 'dead_letters',
+  title: 'Dead letters',
+  about: 'Messages that crashed the session they were for, twice. They are kept until somebody replays or deletes them.',
+  group: 'Messages',
+  icon: 'letter',
+  view: DeadLetters,
+}

@@ -5,10 +5,10 @@
 import { useState } from 'preact/hooks'
 import { del, segment, useResource } from '../api'
 import { age, bytes, count, expiry, time } from '../format'
-import { link } from '../router'
+import { link, setQuery, useRoute } from '../router'
 import { admin } from '../session'
 import type { Listener, Route, Session, Subscription, Topic } from '../types'
-import { Badge, Button, Code, Empty, Failure, Loading, Panel } from '../ui/basics'
+import { Badge, Button, Check, Code, Empty, Failure, Loading, Panel } from '../ui/basics'
 import { ask } from '../ui/dialog'
 import { type Column, Rows, Table } from '../ui/table'
 import { toast } from '../ui/toast'
@@ -91,19 +91,24 @@ const topicColumns: Column<Topic>[] = [
   },
 ]
 
-const Topics = () => (
-  <Panel flush>
-    <Table
-      label="Topics"
-      path="/topics"
-      search="Topic"
-      columns={topicColumns}
-      rowKey={(t) => t.topic}
-      sort="topic"
-      empty="No topic is subscribed to and none has a retained message."
-    />
-  </Panel>
-)
+function Topics() {
+  const sys = useRoute().query.get('sys') === 'yes'
+  return (
+    <Panel flush>
+      <Table
+        label="Topics"
+        path="/topics"
+        filter={{ sys: sys ? undefined : 'false' }}
+        search="Topic"
+        columns={topicColumns}
+        rowKey={(t) => t.topic}
+        sort="topic"
+        empty="No topic is subscribed to by name and none has a retained message."
+        tools={<Check label="The broker’s own, $SYS, too" checked={sys} onValue={(on) => setQuery({ sys: on ? 'yes' : '', page: '' })} />}
+      />
+    </Panel>
+  )
+}
 
 const routeColumns: Column<Route>[] = [
   { key: 'filter', title: 'Topic filter', sort: 'filter', main: true, cell: (r) => <Code>{r.filter}</Code> },
@@ -215,14 +220,43 @@ function Listeners() {
   )
 }
 
-export const sessions: Page = { id: 'sessions', title: 'Sessions', group: 'Monitor', icon: 'sessions', view: Sessions }
-export const topics: Page = { id: 'topics', title: 'Topics', group: 'Messages', icon: 'topics', view: Topics }
-export const routes: Page = { id: 'routes', title: 'Routes', group: 'Messages', icon: 'routes', view: Routes }
+export const sessions: Page = {
+  id: 'sessions',
+  title: 'Sessions',
+  about: 'What is kept for each client ID: subscriptions, and messages in flight and queued. Some sessions outlive their connection.',
+  group: 'Monitor',
+  icon: 'sessions',
+  view: Sessions,
+}
+export const topics: Page = {
+  id: 'topics',
+  title: 'Topics',
+  about: 'Topics that somebody subscribes to by their full name, or that have a retained message.',
+  group: 'Messages',
+  icon: 'topics',
+  view: Topics,
+}
+export const routes: Page = {
+  id: 'routes',
+  title: 'Routes',
+  about: 'The routing table: a message goes to the subscribers of every filter that matches its topic.',
+  group: 'Messages',
+  icon: 'routes',
+  view: Routes,
+}
 export const subscriptions: Page = {
   id: 'subscriptions',
   title: 'Subscriptions',
+  about: 'Who has subscribed to what, and how.',
   group: 'Messages',
   icon: 'subscriptions',
   view: Subscriptions,
 }
-export const listeners: Page = { id: 'listeners', title: 'Listeners', group: 'Manage', icon: 'listeners', view: Listeners }
+export const listeners: Page = {
+  id: 'listeners',
+  title: 'Listeners',
+  about: 'The ports that clients connect to, and whom they have turned away.',
+  group: 'Manage',
+  icon: 'listeners',
+  view: Listeners,
+}

@@ -136,7 +136,7 @@ function Totals({ now }: { now: Stats }) {
         columns={[
           { key: 'what', title: 'What', main: true, cell: ([name, page]) => <a href={link(page)}>{name}</a> },
           { key: 'now', title: 'Now', align: 'right', cell: ([, , g, write = count]) => write(g.now) },
-          { key: 'max', title: 'At most', align: 'right', cell: ([, , g, write = count]) => write(g.max) },
+          { key: 'max', title: 'Highest', align: 'right', cell: ([, , g, write = count]) => <span title="Since the broker started">{write(g.max)}</span> },
         ]}
       />
     </Panel>
@@ -274,4 +274,11 @@ function Reasons({ title, of, none }: { title: string; of: Record<string, number
   )
 }
 
-export const overview: Page = { id: 'overview', title: 'Overview', group: 'Monitor', icon: 'overview', view: Overview }
+export const overview: Page = {
+  id: 'overview',
+  title: 'Overview',
+  about: 'What the broker does now and holds now, with the last three minutes.',
+  group: 'Monitor',
+  icon: 'overview',
+  view: Overview,
+}

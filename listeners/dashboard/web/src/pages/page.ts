@@ -8,6 +8,8 @@ export interface Page {
   /** id is its address: clients for #/clients and what is below it. */
   id: string
   title: string
+  /** about says in a sentence what is on the page, for who sees it for the first time. */
+  about?: string
   group: 'Monitor' | 'Messages' | 'Tools' | 'Manage'
   icon: IconName
   /** admin: a viewer has no use for it. */

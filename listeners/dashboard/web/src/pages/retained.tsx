@@ -145,6 +145,9 @@ function branches(items: Branch[], levels: ReadonlyMap<string, Level>): TreeNode
   })
 }
 
+/** nobody is who published what no client has: the broker itself, or a program through HTTP. */
+const nobody = (r: Retained) => (r.topic.startsWith('$SYS/') ? 'the broker' : 'no client')
+
 const listColumns: Column<Retained>[] = [
   {
     key: 'topic',
@@ -159,7 +162,7 @@ const listColumns: Column<Retained>[] = [
   },
   { key: 'qos', title: 'QoS', align: 'right', cell: (r) => String(r.qos) },
   { key: 'bytes', title: 'Payload', sort: 'payload_bytes', align: 'right', cell: (r) => bytes(r.payload_bytes) },
-  { key: 'from', title: 'From', cell: (r) => (r.from ? <Code>{r.from}</Code> : <span class="dim">unknown</span>) },
+  { key: 'from', title: 'From', cell: (r) => (r.from ? <Code>{r.from}</Code> : <span class="dim">{nobody(r)}</span>) },
   { key: 'at', title: 'Published', sort: 'published_at', cell: (r) => <span title={time(r.published_at)}>{age(r.published_at)} ago</span> },
 ]
 
@@ -216,7 +219,7 @@ function MessagePanel({ topic, deleted }: { topic: string; deleted: () => void }
             rows={[
               ['QoS', String(m.qos)],
               ['Payload', bytes(m.payload_bytes)],
-              ['From', m.from ? <Code>{m.from}</Code> : 'unknown'],
+              ['From', m.from ? <Code>{m.from}</Code> : nobody(m)],
               ['Published', ago(m.published_at), time(m.published_at)],
               ['Expires', m.expires_at ? time(m.expires_at) : 'never'],
               ...(m.content_type ? ([['Content type', m.content_type]] as [string, string][]) : []),
@@ -259,4 +262,11 @@ function tidy(text: string): string | undefined {
   }
 }
 
-export const retained: Page = { id: 'retained', title: 'Retained', group: 'Messages', icon: 'retained', view: Retained }
+export const retained: Page = {
+  id: 'retained',
+  title: 'Retained',
+  about: 'The last message of each topic that was published with the retain flag: whoever subscribes gets it at once.',
+  group: 'Messages',
+  icon: 'retained',
+  view: Retained,
+}

@@ -255,4 +255,11 @@ function save(id: number, events: TraceEvent[]) {
   setTimeout(() => URL.revokeObjectURL(url), 1000)
 }
 
-export const trace: Page = { id: 'trace', title: 'Trace', group: 'Tools', icon: 'trace', view: Traces }
+export const trace: Page = {
+  id: 'trace',
+  title: 'Trace',
+  about: 'Every hop of every packet of one client, topic or address: routed, queued, delivered or dropped, and why.',
+  group: 'Tools',
+  icon: 'trace',
+  view: Traces,
+}

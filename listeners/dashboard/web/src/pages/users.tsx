@@ -259,4 +259,12 @@ function Secret({ text, onClose }: { text: string; onClose: () => void }) {
   )
 }
 
-export const users: Page = { id: 'users', title: 'Users & API keys', group: 'Manage', icon: 'users', admin: true, view: Users }
+export const users: Page = {
+  id: 'users',
+  title: 'Users & API keys',
+  about: 'Who may log in to this page, and the keys of programs.',
+  group: 'Manage',
+  icon: 'users',
+  admin: true,
+  view: Users,
+}

@@ -28,6 +28,8 @@ export interface PageOf<T> {
   items: T[]
   /** total counts all that match, not only this page. */
   total: number
+  /** truncated: the broker stopped looking at its bound, there may be more. */
+  truncated?: boolean
 }
 
 interface TableProps<T> {
@@ -91,6 +93,11 @@ export function Table<T>(props: TableProps<T>) {
       )}
       {shown && (shown.total > 25 || page > 1) && (
         <Pager page={page} pages={pages} total={shown.total} size={size} />
+      )}
+      {shown?.truncated && (
+        <p class="cut" role="status">
+          The broker stopped looking at its bound (<code>dashboard.max_scan</code>): there may be more, and others may come first.
+        </p>
       )}
     </div>
   )
@@ -208,11 +215,36 @@ function Pager({ page, pages, total, size }: { page: number; pages: number; tota
       </label>
       <span class="turn">
         <Button small icon="left" label="Previous page" disabled={page <= 1} onClick={() => to(page - 1)} />
-        <span>
-          {count(page)} / {count(pages)}
-        </span>
+        <PageNumber page={page} pages={pages} to={to} />
         <Button small icon="right" label="Next page" disabled={page >= pages} onClick={() => to(page + 1)} />
       </span>
     </nav>
+  )
+}
+
+/** PageNumber is the number of the page, where another one can be written. */
+function PageNumber({ page, pages, to }: { page: number; pages: number; to: (n: number) => void }) {
+  const [text, setText] = useState(String(page))
+  useEffect(() => setText(String(page)), [page])
+  const go = () => {
+    const n = Math.min(Math.max(1, Math.floor(Number(text)) || page), pages)
+    setText(String(n))
+    if (n !== page) to(n)
+  }
+  return (
+    <span class="number">
+      <input
+        type="text"
+        inputMode="numeric"
+        aria-label="Page"
+        autocomplete="off"
+        size={Math.max(2, String(pages).length)}
+        value={text}
+        onInput={(e) => setText(e.currentTarget.value)}
+        onChange={go}
+        onKeyDown={(e) => e.key === 'Enter' && go()}
+      />
+      / {count(pages)}
+    </span>
   )
 }
