@@ -286,6 +286,7 @@ type Subscriber struct {
 	Online   atomic.Int64 // 1: connected
 	Busy     atomic.Int64 // messages in flight and queued
 	Window   atomic.Int64 // in flight at most
+	Choked   atomic.Int64 // 1: there is no room for QoS 0, its client does not read
 }
 
 // Subscription is a subscription as the session and the routing table have it.

@@ -91,6 +91,7 @@ type Metrics struct {
 	Sessions                     Counter
 	Banned                       Counter
 	QueuedBytes                  Counter // waiting in sessions; a message counts once for each
+	Choked                       Counter // sessions with a full queue whose client does not read
 	DeadLetters                  Counter // kept in sessions at present
 	DeadLettered                 Counter // of them and those that were replayed or dropped, since the start
 

@@ -14,14 +14,15 @@ import (
 // run takes the PUBLISHes behind the one that was decided about last, as long as
 // nothing about them has to be asked. What it leaves is taken one by one.
 func (st *stage) run(r *cast.Received, led packet.QoS) {
-	f := st.pub.Lead(st.x, st.topic)
+	f := st.pub.Lead(st.x, st.topic, led)
 	if f == nil || !st.unhindered(led) {
 		return
 	}
 	limit := st.env.Limits().DeliveriesPerTurn
-	for {
+	for n := 0; ; n++ {
 		p, ok := r.Current().(*packet.Publish)
 		if !ok || p.QoS != led || p.Retain || p.Properties != nil || string(p.Topic) != st.topic || st.fanned > limit {
+			st.pub.LeaveOut(st.x, f, n)
 			return
 		}
 		r.Next()

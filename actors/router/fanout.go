@@ -39,6 +39,10 @@ type Fanout struct {
 	dealt    bool
 	msgs     []*message.Message
 	last     int  // messages of the run that this memory was used for before
+	qos0     bool // the messages are QoS 0
+	choke    bool // leave out who is choked, see leaveOut
+	only0    bool // some were left out for whom it matters that the messages are QoS 0
+	LeftOut  int  // targets that have no room for what they would get: it is dropped here
 	Durable  bool // a session that outlives its connection is among the targets
 	Complete bool // the match came to its end within its steps
 }
@@ -52,13 +56,15 @@ type Options struct {
 	Steps    int    // nodes visited at most
 	Fresh    bool
 	Not      *cell.Cell // a session that gets nothing: its routes are about to go
+	QoS0     bool       // the message is QoS 0, and
+	Choked   bool       // there are sessions that have no room for such
 }
 
 // Match finds who gets messages on the topic.
 func (t *Table) Match(name string, o Options) *Fanout {
 	f := fanouts.Get().(*Fanout)
 	f.table, f.topic, f.from, f.strategy, f.steps, f.fresh = t, name, o.From, o.Strategy, o.Steps, o.Fresh
-	f.not = o.Not
+	f.not, f.qos0, f.choke = o.Not, o.QoS0, o.Choked
 	f.match()
 	return f
 }
@@ -73,6 +79,9 @@ func (f *Fanout) match() {
 	}
 	if len(found) > 1 && len(f.subs) > 1 {
 		f.merge()
+	}
+	if f.choke {
+		f.leaveOut()
 	}
 	for _, e := range found {
 		if groups := e.groups.Load(); groups != nil {
@@ -93,6 +102,23 @@ func (f *Fanout) add(s *cast.Subscription) {
 	if s.Durable {
 		f.Durable = true
 	}
+}
+
+// leaveOut takes from the targets those that are choked, if all that they get of
+// the run is QoS 0.
+func (f *Fanout) leaveOut() {
+	kept := f.subs[:0]
+	f.LeftOut, f.only0 = 0, false
+	for _, s := range f.subs {
+		if s.Choked.Load() > 0 && (f.qos0 || s.QoS == packet.QoS0) {
+			f.LeftOut++
+			f.only0 = f.only0 || s.QoS > packet.QoS0
+			continue
+		}
+		kept = append(kept, s)
+	}
+	clear(f.subs[len(kept):])
+	f.subs = kept
 }
 
 // share chooses one member of each group, now if one of them is durable: then it
@@ -206,16 +232,17 @@ func merged(subs []*cast.Subscription) *cast.Subscription {
 	return m
 }
 
-// Same reports whether a message from the same publisher to topic can join.
-func (f *Fanout) Same(name string) bool {
-	return !f.fresh && f.topic == name && len(f.refs) == 0 && f.version == f.table.version.Load()
+// Same reports whether a message of a QoS from the same publisher to topic can
+// join.
+func (f *Fanout) Same(name string, qos packet.QoS) bool {
+	return (qos == packet.QoS0 || !f.only0) && !f.fresh && f.topic == name && len(f.refs) == 0 && f.version == f.table.version.Load()
 }
 
 // Topic is the topic of the run.
 func (f *Fanout) Topic() string { return f.topic }
 
 // Targets is the number of subscriptions found.
-func (f *Fanout) Targets() int { return len(f.subs) + len(f.deal) }
+func (f *Fanout) Targets() int { return len(f.subs) + len(f.deal) + f.LeftOut }
 
 // First is called by the decision that made the match, with the message.
 func (f *Fanout) First(m *message.Message) *Fanout {

@@ -10,6 +10,7 @@ import (
 	"emqttd/actors/cast"
 	"emqttd/actors/router"
 	"emqttd/protocol/message"
+	"emqttd/protocol/packet"
 )
 
 func TestOverlappingSubscriptionsOfASessionAreOneDelivery(t *testing.T) {
@@ -71,8 +72,8 @@ func TestARunOfMessagesToOneTopicIsOneFanout(t *testing.T) {
 	f.First(first)
 	require.Equal(t, "t", f.Topic())
 	require.Equal(t, 2, f.Targets())
-	require.True(t, f.Same("t"))
-	require.False(t, f.Same("u"))
+	require.True(t, f.Same("t", packet.QoS1))
+	require.False(t, f.Same("u", packet.QoS1))
 	f.Join(second)
 	for i := range f.Len() {
 		to, m := f.At(i)
@@ -80,7 +81,7 @@ func TestARunOfMessagesToOneTopicIsOneFanout(t *testing.T) {
 		require.Equal(t, []*message.Message{first, second}, m.(*cast.Dispatch).Messages)
 	}
 	subscribe(table, ss.sub(0, "u", 1))
-	require.False(t, f.Same("t"), "the table has changed: match again")
+	require.False(t, f.Same("t", packet.QoS1), "the table has changed: match again")
 	f.Done()
 }
 
@@ -88,13 +89,13 @@ func TestNothingJoinsAFanoutToADurableGroupOrAFreshOne(t *testing.T) {
 	table, ss := router.NewTable(0), newSessions(1)
 	subscribe(table, ss.sub(0, "t", 1))
 	f := table.Match("t", router.Options{Fresh: true})
-	require.False(t, f.Same("t"))
+	require.False(t, f.Same("t", packet.QoS1))
 	f.Discard()
 	kept := ss.member(0, "t")
 	kept.Durable = true
 	join(table, "g", kept)
 	f = table.Match("t", router.Options{})
-	require.False(t, f.Same("t"), "the member is written with the message, and the next one is another's")
+	require.False(t, f.Same("t", packet.QoS1), "the member is written with the message, and the next one is another's")
 	f.Discard()
 }
 
@@ -119,7 +120,7 @@ func TestARunToAGroupIsDealtMessageByMessage(t *testing.T) {
 	table, ss := router.NewTable(0), newSessions(4)
 	subscribe(table, ss.sub(3, "t", 1))
 	join(table, "g", ss.member(0, "t"), ss.member(1, "t"), ss.member(2, "t"))
-	require.True(t, table.Match("t", router.Options{}).Same("t"))
+	require.True(t, table.Match("t", router.Options{}).Same("t", packet.QoS1))
 	for range 3 {
 		got := run(table, 30)
 		require.Len(t, got["c3"], 30, "who is not of the group gets all")
@@ -206,4 +207,32 @@ func TestAMatchThatGivesUpSaysSo(t *testing.T) {
 	require.True(t, f.Complete)
 	require.Equal(t, 1, f.Targets())
 	f.Discard()
+}
+
+// TestWhoIsChokedIsLeftOutOfQoS0: a run that leaves somebody out because it is QoS
+// 0 takes no QoS 1.
+func TestWhoIsChokedIsLeftOutOfQoS0(t *testing.T) {
+	table, ss := router.NewTable(0), newSessions(3)
+	subs := []*cast.Subscription{ss.sub(0, "t", 0), ss.sub(1, "t", 1), ss.sub(2, "t", 1)}
+	subscribe(table, subs...)
+	subs[0].Choked.Store(1)
+	subs[1].Choked.Store(1)
+	for _, tt := range []struct {
+		of              router.Options
+		want, left      int
+		joins0, joins12 bool
+	}{
+		{router.Options{QoS0: true, Choked: true}, 1, 2, true, false},
+		{router.Options{Choked: true}, 2, 1, true, true},
+		{router.Options{QoS0: true}, 3, 0, true, true},
+	} {
+		tt.of.Steps = 100
+		f := table.Match("t", tt.of)
+		require.Equal(t, tt.want, f.Len(), "%+v", tt.of)
+		require.Equal(t, tt.left, f.LeftOut)
+		require.Equal(t, 3, f.Targets())
+		require.Equal(t, tt.joins0, f.Same("t", packet.QoS0))
+		require.Equal(t, tt.joins12, f.Same("t", packet.QoS1))
+		f.Discard()
+	}
 }

@@ -47,7 +47,8 @@ func (st *stage) attach(msg *cast.Attach) {
 	s.username, s.version, s.expiry, s.durability = a.Username, a.Version, a.Expiry, a.Durability
 	s.window = min(int(a.ReceiveMaximum), st.env.Limits().MaxInflight)
 	s.maxPacket, s.will, s.willDelay = a.MaxPacket, a.Will, a.WillDelay
-	s.congested, s.looking, s.gone, s.grace = false, false, 0, 0
+	s.looking, s.gone, s.grace = false, 0, 0
+	st.flows()
 	st.x.Set(timerWill, 0)
 	st.x.Set(timerExpiry, 0)
 	for range st.answers.Len(st.x) {
@@ -255,7 +256,8 @@ func (st *stage) offline() {
 	if s.ready {
 		st.x.Count(&st.self.Online, -1)
 	}
-	s.conn, s.ready, s.congested, s.looking = nil, false, false, false
+	s.conn, s.ready, s.looking = nil, false, false
+	st.flows()
 	for range st.answers.Len(st.x) {
 		st.answers.Pop(st.x)
 	}

@@ -77,7 +77,8 @@ func (p *Publisher) Publish(ctx *cell.Context, m *message.Message, how Publishin
 		}
 		return Outcome{Code: packet.QuotaExceeded}
 	}
-	f := p.match(ctx, lim, m, retain, how.Not)
+	// A trace tells of each drop whom it was for: the session knows.
+	f := p.match(ctx, lim, m, router.Options{Fresh: retain, Not: how.Not, Choked: p.Env.Metrics.Choked.Load() > 0 && !retain && !p.Env.Trace.On()})
 	ops := how.More
 	if to := f.DurableSessions(nil, m.QoS); len(to) > 0 {
 		ops = append(ops, store.Op{Kind: store.Append, Message: m, Sessions: to})
@@ -87,6 +88,7 @@ func (p *Publisher) Publish(ctx *cell.Context, m *message.Message, how Publishin
 	}
 	out := Outcome{Matched: f.Targets()}
 	p.countTopic(ctx, m, out.Matched)
+	p.LeaveOut(ctx, f, 1)
 	if len(ops) > 0 {
 		c := &store.Commit{Ops: ops}
 		if how.Reply != nil && (m.QoS > packet.QoS0 || how.Always) {
@@ -119,8 +121,9 @@ func (p *Publisher) countTopic(ctx *cell.Context, m *message.Message, matched in
 	}
 }
 
-func (p *Publisher) match(ctx *cell.Context, lim *cast.Limits, m *message.Message, retain bool, not *cell.Cell) *router.Fanout {
-	f := p.Table.Match(m.Topic, router.Options{From: m.From, Strategy: lim.SharedStrategy, Steps: lim.MatchSteps, Fresh: retain, Not: not})
+func (p *Publisher) match(ctx *cell.Context, lim *cast.Limits, m *message.Message, o router.Options) *router.Fanout {
+	o.From, o.Strategy, o.Steps, o.QoS0 = m.From, lim.SharedStrategy, lim.MatchSteps, m.QoS == packet.QoS0
+	f := p.Table.Match(m.Topic, o)
 	if !f.Complete {
 		ctx.Count(&p.Env.Metrics.Dropped[metrics.DropMatchSteps], 1)
 	}
@@ -154,10 +157,11 @@ func (p *Publisher) Join(ctx *cell.Context, m *message.Message) (int, bool) {
 		return 0, false
 	}
 	f, ok := ctx.LastFan().(*router.Fanout)
-	if !ok || f.Durable || !f.Same(m.Topic) {
+	if !ok || f.Durable || !f.Same(m.Topic, m.QoS) {
 		return 0, false
 	}
 	p.countTopic(ctx, m, f.Targets())
+	p.LeaveOut(ctx, f, 1)
 	if ctx.OwnFan() != nil {
 		f.Add(m) // as Lead's user does: what joins at the commit would come behind that
 	} else {
@@ -166,11 +170,18 @@ func (p *Publisher) Join(ctx *cell.Context, m *message.Message) (int, bool) {
 	return f.Targets(), true
 }
 
+// LeaveOut counts what n messages of the fan-out lose, whose sessions have no room.
+func (p *Publisher) LeaveOut(ctx *cell.Context, f *router.Fanout, n int) {
+	if f.LeftOut > 0 {
+		ctx.Count(&p.Env.Metrics.Dropped[metrics.DropQoS0Slow], int64(n*f.LeftOut))
+	}
+}
+
 // Lead is the fan-out that the decision has queued last, if it is still its own
-// and further messages of the same publisher to the topic may be added; nil: they
+// and further messages of the same publisher and QoS to the topic may be added; nil: they
 // have to be published.
-func (p *Publisher) Lead(ctx *cell.Context, topic string) *router.Fanout {
-	if f, ok := ctx.OwnFan().(*router.Fanout); ok && !f.Durable && f.Same(topic) {
+func (p *Publisher) Lead(ctx *cell.Context, topic string, qos packet.QoS) *router.Fanout {
+	if f, ok := ctx.OwnFan().(*router.Fanout); ok && !f.Durable && f.Same(topic, qos) {
 		return f
 	}
 	return nil

@@ -3,17 +3,23 @@
 package session
 
 import (
+	"emqttd/actors/cast"
 	"emqttd/actors/metrics"
 	"emqttd/actors/store"
 	"emqttd/actors/trace"
 	"emqttd/protocol/packet"
 )
 
-// enqueue queues it; at a bound the oldest make room.
+// enqueue queues it; at a bound the oldest make room. Not for QoS 0: what may be
+// lost anyhow is no reason to lose what waits, and a client that reads nothing is
+// then cheap for those who publish.
 func (st *stage) enqueue(it item) {
 	lim := st.env.Limits()
 	if it.qos == packet.QoS0 && st.s.conn == nil && !(lim.QueueQoS0 && st.durable()) {
 		st.refuse(it, metrics.DropQoS0Offline)
+		return
+	}
+	if it.qos == packet.QoS0 && st.crowded(it, lim) {
 		return
 	}
 	for st.queue.Len(st.x) >= lim.MaxQueued {
@@ -27,6 +33,45 @@ func (st *stage) enqueue(it item) {
 		st.lazily(store.Op{Kind: store.Append, Message: it.msg, Sessions: []uint64{st.number}, Retain: it.retain})
 	}
 	st.push(it)
+}
+
+// crowded drops a QoS 0 message for which there is no room, and reports whether it
+// did.
+func (st *stage) crowded(it item, lim *cast.Limits) bool {
+	why := metrics.DropQueueFull
+	if st.queue.Len(st.x) < lim.MaxQueued {
+		if st.s.queued+it.msg.Size() <= lim.MaxQueuedBytes {
+			return false
+		}
+		why = metrics.DropQueueBytes
+	}
+	if st.s.congested {
+		why = metrics.DropQoS0Slow
+		st.choke(true)
+	}
+	st.refuse(it, why)
+	return true
+}
+
+// choke tells publishers that their QoS 0 messages are lost here, until the client
+// reads again: they need not send them.
+func (st *stage) choke(on bool) {
+	if st.s.choked == on {
+		return
+	}
+	st.s.choked = on
+	n := int64(1)
+	if !on {
+		n = -1
+	}
+	st.x.Count(&st.self.Choked, n)
+	st.x.Count(&st.env.Metrics.Choked, n)
+}
+
+// flows: what the client did not read is no longer in the way.
+func (st *stage) flows() {
+	st.s.congested = false
+	st.choke(false)
 }
 
 // push appends to the queue and keeps its figures.
@@ -44,9 +89,6 @@ func (st *stage) shed(why metrics.Drop) {
 	it, ok := st.dequeue()
 	if !ok {
 		return
-	}
-	if it.qos == packet.QoS0 && why == metrics.DropQueueFull {
-		why = metrics.DropQoS0Slow
 	}
 	st.refuse(it, why)
 }

@@ -80,6 +80,7 @@ type state struct {
 	durability cast.Durability    // of the client
 	starting   uint64             // tag of the commit that the CONNACK waits for
 	congested  bool               // Drained will come
+	choked     bool               // publishers know that QoS 0 has no room
 	owing      bool               // there may be something for lookup to do
 	looking    bool               // a Match is under way
 	lookToken  uint64             // of it
@@ -226,7 +227,7 @@ func (st *stage) Receive(ctx *cell.Context) {
 		st.committedTag(msg)
 		st.end()
 	case *cast.Drained:
-		st.s.congested = false
+		st.flows()
 	case *cast.Finish:
 		if msg.Epoch == st.s.epoch {
 			st.repeat(answer{finish: true})

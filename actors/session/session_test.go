@@ -12,6 +12,7 @@ import (
 
 	"emqttd/actors/cast"
 	"emqttd/actors/metrics"
+	"emqttd/actors/router"
 	"emqttd/actors/store"
 	"emqttd/protocol/packet"
 	"emqttd/supervisor/stagetest"
@@ -166,6 +167,51 @@ func TestAFullQueueDropsItsOldest(t *testing.T) {
 	d.ack(e, packet.PUBACK, 1)
 	require.Equal(t, []string{"q1 #5 6"}, e.sent())
 	require.Zero(t, d.env.Metrics.QueuedBytes.Load())
+}
+
+// TestAClientThatDoesNotReadChokesQoS0: what may be lost pushes nothing out, and
+// publishers leave the session out until its client reads again.
+func TestAClientThatDoesNotReadChokesQoS0(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	dropped := func(why metrics.Drop) int64 { return d.env.Metrics.Dropped[why].Load() }
+	e := d.open(kept)
+	d.subscribe(e, filter("t", 1))
+	e.Pending.Store(d.limits.OutHigh)
+	for i := range 5 {
+		d.publish(msg(1, "t", fmt.Sprint(i)))
+	}
+	require.Zero(t, d.env.Metrics.Choked.Load())
+	d.publish(msg(0, "t", "the session drops it"))
+	require.EqualValues(t, 1, d.env.Metrics.Choked.Load())
+	require.EqualValues(t, 1, dropped(metrics.DropQoS0Slow))
+
+	f := d.pub.Table.Match("t", router.Options{Steps: 100, QoS0: true, Choked: true})
+	require.Zero(t, f.Len())
+	require.Equal(t, 1, f.Targets(), "there is a subscriber")
+	f.Discard()
+	d.publish(msg(0, "t", "the publisher drops it"))
+	require.EqualValues(t, 2, dropped(metrics.DropQoS0Slow))
+	require.Zero(t, dropped(metrics.DropNoSubscriber))
+	d.publish(msg(1, "t", "5"))
+	require.EqualValues(t, 1, dropped(metrics.DropQueueFull), "the oldest makes room for QoS 1")
+
+	e.Pending.Store(0)
+	d.tell(&cast.Drained{})
+	require.Zero(t, d.env.Metrics.Choked.Load())
+	require.Equal(t, []string{"q1 #1 1", "q1 #2 2", "q1 #3 3", "q1 #4 4"}, e.sent())
+	d.publish(msg(0, "t", "6"))
+	d.ack(e, packet.PUBACK, 1, 2)
+	require.Equal(t, []string{"q1 #5 5", "q0 #0 6"}, e.sent())
+
+	e.Pending.Store(d.limits.OutHigh)
+	for range 7 {
+		d.publish(msg(0, "t", "x"))
+	}
+	require.EqualValues(t, 1, d.env.Metrics.Choked.Load())
+	d.detach(e, false)
+	require.Zero(t, d.env.Metrics.Choked.Load(), "a client that is away reads when it comes back")
+	d.publish(msg(0, "t", "x"))
+	require.EqualValues(t, 2, dropped(metrics.DropQueueFull))
 }
 
 func TestAMessageThatExpiresInTheQueueIsNotSent(t *testing.T) {

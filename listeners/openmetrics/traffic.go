@@ -50,6 +50,7 @@ func (c *collector) connections(w *writer) {
 	w.gauge("emqttd_subscriptions", "Subscriptions.", float64(f.Subscriptions()))
 	w.gauge("emqttd_topic_filters", "Distinct topic filters that are subscribed to.", float64(f.Filters()))
 	w.gauge("emqttd_retained_messages", "Retained messages.", float64(f.Retained()))
+	w.gauge("emqttd_sessions_choked", "Sessions with a full queue whose client does not read: QoS 0 messages for them are dropped at once.", float64(m.Choked.Load()))
 	w.gauge("emqttd_queued_bytes", "Bytes that wait in sessions; a message counts once for each.", float64(m.QueuedBytes.Load()))
 	w.gauge("emqttd_stored_bytes", "Bytes of what waits in sessions and of what is retained, with the charge for keeping it.", float64(f.StoredBytes()))
 	w.counter("emqttd_connections_accepted_total", "Sockets that were accepted.", m.Accepted.Load())

@@ -31,11 +31,12 @@ type Session struct {
 	MaxInflight int `yaml:"max_inflight" min:"1" max:"65535" reload:"yes"`
 
 	// Messages waiting in a session, for a client that is away or slow. At the
-	// bound the oldest is dropped for the new one, and counted.
+	// bound the oldest is dropped for a new one of QoS 1 or 2, and a new one of
+	// QoS 0 is dropped itself; both are counted.
 	MaxQueuedMessages int `yaml:"max_queued_messages" min:"1" max:"100000000" reload:"yes"`
 
-	// Bytes (topic and payload) waiting in a session. At the bound the oldest
-	// are dropped for the new one, and counted.
+	// Bytes (topic and payload) waiting in a session. At the bound as
+	// max_queued_messages.
 	MaxQueuedBytes Bytes `yaml:"max_queued_bytes" min:"4KiB" max:"1TiB" reload:"yes"`
 
 	// Queue QoS 0 messages too while a client is away, if its session is kept.
