@@ -66,6 +66,7 @@ func (o *benchOptions) flags(cmd *cobra.Command) {
 	f.IntVar(&o.Window, "window", 0, "messages of a publisher that are on their way, at most")
 	f.IntVar(&o.Filters, "filters", 0, "route: filters in the broker")
 	f.IntVar(&o.Connections, "connections", 0, "idle: connections; churn: those at one time")
+	f.IntVar(&o.Deaf, "deaf", 0, "p2p, fanout, fanin, latency: more connections, which subscribe to everything and never read")
 	f.Int64Var(&o.Messages, "messages", 0, "stop after that many messages and not after a time")
 	f.Float64Var(&o.Rate, "rate", 0, "latency: messages per second, of all publishers")
 	f.DurationVar(&o.Warmup, "warmup", time.Second, "how long before it is measured")

@@ -32,15 +32,16 @@ type Comparison struct {
 // with the text of config, {port}, {port2} and {port3} are free ports of
 // 127.0.0.1, {self} is this program. Words are separated by blanks.
 type ComparedBroker struct {
-	Name    string        `yaml:"name"`
-	Build   string        `yaml:"build"` // once, before the first run
-	Command string        `yaml:"command"`
-	Config  string        `yaml:"config"`
-	URL     string        `yaml:"url"`
-	WS      string        `yaml:"ws"` // for scenarios with transport: ws
-	TLS     string        `yaml:"tls"`
-	Wait    time.Duration `yaml:"wait"` // for it to accept connections; 0: 10 s
-	Only    []string      `yaml:"only"` // names of the scenarios that it can play; none: all
+	Name      string        `yaml:"name"`
+	Build     string        `yaml:"build"` // once, before the first run
+	Command   string        `yaml:"command"`
+	Config    string        `yaml:"config"`
+	URL       string        `yaml:"url"`
+	WS        string        `yaml:"ws"` // for scenarios with transport: ws
+	TLS       string        `yaml:"tls"`
+	Wait      time.Duration `yaml:"wait"`      // for it to accept connections; 0: 10 s
+	Arguments string        `yaml:"arguments"` // of every run against it
+	Only      []string      `yaml:"only"`      // names of the scenarios that it can play; none: all
 }
 
 // ComparedScenario is one row of the table.
@@ -204,6 +205,7 @@ func (p *Comparer) one(ctx context.Context, c *Comparison, b *ComparedBroker, s 
 	}
 	args := append([]string{"bench"}, strings.Fields(s.Run)...)
 	args = append(args, strings.Fields(c.Arguments)...)
+	args = append(args, strings.Fields(b.Arguments)...)
 	args = append(args, "--json", "--quiet", "--url", url, "--pid", fmt.Sprint(broker.cmd.Process.Pid))
 	var out, said bytes.Buffer
 	cmd := exec.CommandContext(ctx, p.Self, args...)

@@ -25,6 +25,7 @@ type Config struct {
 	Window                  int // messages of a publisher that are on their way, at most
 	Filters                 int
 	Connections             int
+	Deaf                    int   // connections that subscribe to everything and never read
 	Messages                int64 // per run; 0: as many as fit into Duration
 	Rate                    float64
 
@@ -79,6 +80,9 @@ func (c *Config) settle() (*scenario, error) {
 		if *n.value < 0 || *n.value > n.most {
 			return nil, fmt.Errorf("bench: %s %d: want 1 to %d", n.name, *n.value, n.most)
 		}
+	}
+	if c.Deaf < 0 || c.Deaf > maxTraffic {
+		return nil, fmt.Errorf("bench: --deaf %d: want 0 to %d", c.Deaf, maxTraffic)
 	}
 	if c.Size < stampSize {
 		return nil, fmt.Errorf("bench: --size %d: the stamp that is verified takes %d bytes", c.Size, stampSize)

@@ -37,6 +37,7 @@ type conn struct {
 	sent  int    // bytes of out, or of ws.framed, that are written
 	dirty bool   // in l.dirty: has something to write when the turn ends
 	full  bool   // the driver takes nothing until it says writable
+	muted bool   // nothing is read any more
 	ws    *webSocket
 	raw   func([]byte) error // takes what comes in instead; nil: an MQTT client
 
@@ -305,7 +306,7 @@ func (c *conn) fail(err error) {
 }
 
 func (c *conn) reset() {
-	c.state, c.full, c.sent = idle, false, 0
+	c.state, c.full, c.muted, c.sent = idle, false, false, 0
 	c.in, c.out = nil, nil
 	if c.ws != nil {
 		c.ws = newWebSocket(c.ws.rng.Uint64())

@@ -127,9 +127,24 @@ func (e *epoll) write(c *conn, b []byte) (int, error) {
 			return 0, errno
 		}
 		if int(n) < len(b) {
-			return int(n), e.watch(c, unix.EPOLL_CTL_MOD, unix.EPOLLIN|unix.EPOLLOUT)
+			return int(n), e.watch(c, unix.EPOLL_CTL_MOD, c.interest()|unix.EPOLLOUT)
 		}
 		return int(n), nil
+	}
+}
+
+// interest is what wakes a connection that has nothing to write.
+func (c *conn) interest() uint32 {
+	if c.muted {
+		return 0 // errors and the end of both directions come unasked
+	}
+	return unix.EPOLLIN
+}
+
+func (e *epoll) mute(c *conn) {
+	c.muted = true
+	if err := e.watch(c, unix.EPOLL_CTL_MOD, c.interest()); err != nil {
+		c.fail(err)
 	}
 }
 
@@ -203,13 +218,17 @@ func (e *epoll) handle(c *conn, events uint32) {
 		return
 	}
 	if events&unix.EPOLLOUT != 0 {
-		if err := e.watch(c, unix.EPOLL_CTL_MOD, unix.EPOLLIN); err != nil {
+		if err := e.watch(c, unix.EPOLL_CTL_MOD, c.interest()); err != nil {
 			c.fail(err)
 			return
 		}
 		c.writable()
 	}
 	if events&^uint32(unix.EPOLLOUT) == 0 {
+		return
+	}
+	if c.muted {
+		c.fail(io.EOF)
 		return
 	}
 	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(c.fd), uintptr(unsafe.Pointer(&e.buf[headroom])), readRoom)

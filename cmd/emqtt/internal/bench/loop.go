@@ -15,6 +15,8 @@ type driver interface {
 	// write takes what it can of b without waiting and does not keep it. If that
 	// is less than all, writable follows.
 	write(c *conn, b []byte) (int, error)
+	// mute lets what comes for c lie where it is; only its end is reported.
+	mute(c *conn)
 	// close ends c's stream; nothing of it is reported any more.
 	close(c *conn)
 	// wait handles what is ready, after waiting for at most limit if nothing is.

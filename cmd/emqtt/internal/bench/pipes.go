@@ -101,6 +101,10 @@ func (d *pipes) write(c *conn, b []byte) (int, error) {
 	return len(b), nil
 }
 
+// mute keeps the reader's buffer: it waits for it until the connection is closed,
+// and so does not see its end before a write fails.
+func (d *pipes) mute(c *conn) { c.muted = true }
+
 func (d *pipes) close(c *conn) {
 	p := c.pipe
 	c.pipe = nil
@@ -178,7 +182,7 @@ func (d *pipes) handle(e pipeEvent) {
 		d.l.now = nanos()
 		if err := e.c.received(e.buf, pipeHead, e.n); err != nil {
 			e.c.fail(err)
-		} else if e.c.pipe == e.p {
+		} else if e.c.pipe == e.p && !e.c.muted {
 			e.p.again <- struct{}{}
 		}
 	}

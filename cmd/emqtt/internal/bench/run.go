@@ -40,6 +40,8 @@ type run struct {
 	dialled int64 // churn: connects begun
 	acked   int64 // acknowledgements, where they are timed
 
+	deafened int // connections that read no more
+
 	dueAt   func(n int64) int64 // open loop: when message n of all is due; nil: closed loop
 	dueN    int64               // the next one
 	onStart func()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"emqttd/actors/metrics"
 	"emqttd/protocol/packet"
 	"emqttd/supervisor/broker/brokertest"
 )
@@ -26,6 +27,7 @@ var small = []Config{
 	{Scenario: "p2p", QoS: 2, Messages: 2000, Publishers: 7, Subscribers: 3},
 	{Scenario: "p2p", QoS: 0, Messages: 100, Size: 100_000},
 	{Scenario: "p2p", QoS: 1, Warmup: 50 * time.Millisecond, Duration: 100 * time.Millisecond},
+	{Scenario: "p2p", QoS: 0, Messages: 5000, Deaf: 2},
 	{Scenario: "fanout", QoS: 1, Messages: 200, Subscribers: 50},
 	{Scenario: "fanin", QoS: 1, Messages: 5000, Publishers: 20},
 	{Scenario: "shared", QoS: 1, Messages: 5000},
@@ -74,6 +76,20 @@ func TestEveryScenarioIsCleanAgainstOurBroker(t *testing.T) {
 func processCPUKnown() bool {
 	_, err := processCPU(os.Getpid())
 	return err == nil
+}
+
+// TestDeafConnectionsReadNothing: more comes for them than buffers hold, so the
+// broker has to drop, and nobody else misses anything.
+func TestDeafConnectionsReadNothing(t *testing.T) {
+	b := brokertest.Start(t)
+	dropped := func() int64 { return b.Metrics().Dropped[metrics.DropQoS0Slow].Load() }
+	for _, url := range []string{"mqtt://" + b.TCP(), b.WS()} {
+		before := dropped()
+		r, err := Run(t.Context(), Config{Scenario: "p2p", URL: url, Messages: 20_000, Size: 2048, Deaf: 2, Patience: time.Minute})
+		require.NoError(t, err)
+		require.True(t, r.OK, "%+v", r)
+		require.Greater(t, dropped(), before)
+	}
 }
 
 // A broker that stops for a moment is charged for every message that was due

@@ -45,7 +45,7 @@ func (r *run) playTraffic() error {
 	}
 	return inTurn(r.open, func() error {
 		return r.subscribeAll(func(s *subscriber) string { return topic(s.index) })
-	}, r.traffic)
+	}, r.deafen, r.traffic)
 }
 
 // open opens all connections.
@@ -73,6 +73,9 @@ func (r *run) traffic() error {
 		}
 		r.measured.to = r.now
 		r.result.measure(begin, r.mark())
+	}
+	if r.Deaf > 0 && r.PID != 0 {
+		r.result.extra("rss_mb", float64(r.memory())/(1<<20))
 	}
 	r.sending = false
 	if err != nil {
