@@ -31,6 +31,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 var (
 	errBusy     = &Error{Label: "busy", Sentence: "too many handshakes are under way"}
+	errTooLarge = &Error{Label: "too_large", Sentence: "the handshake takes more bytes than the listener allows (max_handshake)"}
 	errCanceled = &Error{Label: "canceled", Sentence: "the connection was closed during the handshake"}
 	errClosed   = &Error{Label: "closed", Sentence: "the connection was closed by us"}
 )
@@ -50,9 +51,12 @@ func classify(err error) error {
 	var header tls.RecordHeaderError
 	var verify *tls.CertificateVerificationError
 	var op *net.OpError
+	var ours *Error
 	switch {
 	case err == nil || err == io.EOF:
 		return err
+	case errors.As(err, &ours):
+		return ours
 	case errors.Is(err, net.ErrClosed):
 		return errCanceled
 	case errors.As(err, &header):

@@ -19,39 +19,42 @@ const (
 // Handshake is a connection from its first byte until TLS is agreed on. Its
 // methods belong to the loop; the work is done on the pool's goroutine.
 //
-//	h := NewHandshake(server, pool, wake)
+//	h := NewHandshake(server, pool, limit, wake)
 //	on bytes from the socket:  err = h.Feed(in)
 //	when woken, and after an error: out = h.Output(out), flush
 //	                           if s, err, ok := h.Done(); ok ...
 //	on the end of the stream:  h.End()
 //	on deadline or close:      h.Cancel()
 //
-// Deadline and byte limit are the caller's: see Received.
+// The deadline is the caller's, and so is what is held: see Waiting.
 type Handshake struct {
 	server *Server
 	pool   *Pool
+	limit  int // bytes that it may take
 	wake   func()
 	wire   *wire
 	conn   *tls.Conn // nil until the ClientHello is there
 
-	mu       sync.Mutex // for what follows
-	in       []byte     // fed, not yet read by crypto/tls
-	out      []byte     // written by crypto/tls, not yet taken by Output
-	received int        // bytes fed in all
-	eof      bool       // the peer sends nothing more
-	done     bool
-	err      error // how it ended, when done
+	mu    sync.Mutex // for what follows
+	in    []byte     // fed, not yet read by crypto/tls
+	out   []byte     // written by crypto/tls, not yet taken by Output
+	taken int        // bytes, by crypto/tls
+	hold  bool       // the caller feeds nothing more until it is woken
+	eof   bool       // the peer sends nothing more
+	done  bool
+	err   error // how it ended, when done
 
 	arrived chan struct{} // a token when in got more
 	quit    chan struct{} // closed by Cancel
 	ended   bool          // Cancel was called, or Feed failed: the loop's own note
 }
 
-// NewHandshake begins a connection. wake is called on another goroutine when
-// there is output to flush or the handshake is done; it must not block, and
-// posts to the loop.
-func NewHandshake(server *Server, pool *Pool, wake func()) *Handshake {
-	return &Handshake{server: server, pool: pool, wake: wake}
+// NewHandshake begins a connection whose handshake may take limit bytes: it needs 2
+// KB, with client certificates rarely more than 16 KB. wake is called on another
+// goroutine when there is output to flush, when what was fed is taken (see Waiting)
+// or the handshake is done; it must not block, and posts to the loop.
+func NewHandshake(server *Server, pool *Pool, limit int, wake func()) *Handshake {
+	return &Handshake{server: server, pool: pool, limit: limit, wake: wake}
 }
 
 // Feed takes the bytes of one socket read; it copies what it keeps. An error,
@@ -63,7 +66,6 @@ func (h *Handshake) Feed(in []byte) error {
 		return nil
 	}
 	h.mu.Lock()
-	h.received += len(in)
 	h.in = append(h.in, in...)
 	begun := h.in
 	h.mu.Unlock()
@@ -75,6 +77,10 @@ func (h *Handshake) Feed(in []byte) error {
 		return h.notTLS(begun)
 	}
 	if !helloComplete(begun) {
+		if len(begun) > h.limit {
+			h.ended = true
+			return errTooLarge
+		}
 		return nil
 	}
 	h.wire = &wire{hs: h}
@@ -135,13 +141,16 @@ func (h *Handshake) Output(out []byte) []byte {
 	return out
 }
 
-// Received is the number of bytes the peer has sent. A handshake needs 2 KB,
-// with client certificates rarely more than 16 KB; Feed keeps them all until
-// crypto/tls takes them, so the caller cuts off beyond a limit.
-func (h *Handshake) Received() int {
+// Waiting reports whether more bytes wait to be taken than a handshake may take: a
+// client need not wait for our last word before it says what the connection is for
+// [RFC 8446 2], and may say it before the pool has come to its first. Then the
+// caller feeds nothing more until it is woken, by which time they are taken or the
+// handshake is done.
+func (h *Handshake) Waiting() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.received
+	h.hold = len(h.in) > h.limit && !h.done
+	return h.hold
 }
 
 // Done says how the handshake ended, ok once it has. On success the Session
@@ -207,29 +216,34 @@ func (h *Handshake) signal() {
 	}
 }
 
-// take moves fed bytes to b; eof: there will be none any more.
-func (h *Handshake) take(b []byte) (n int, output, eof bool) {
+// take moves fed bytes to b; wake: the caller has something to do while we wait.
+// Whoever asks for more has used what was taken before, all of it for the handshake.
+func (h *Handshake) take(b []byte) (n int, wake bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.taken > h.limit {
+		return 0, false, errTooLarge
+	}
 	n = copy(b, h.in)
+	h.taken += n
 	if h.in = h.in[n:]; len(h.in) == 0 {
 		h.in = nil
 	}
-	return n, len(h.out) > 0, h.eof
+	if n == 0 && h.eof {
+		err = io.EOF
+	}
+	return n, len(h.out) > 0 || h.hold, err
 }
 
 // read is the net.Conn's Read while the handshake runs: it waits, and does not
 // count as computing meanwhile. What has been written is flushed by then.
 func (h *Handshake) read(b []byte) (int, error) {
 	for {
-		n, output, eof := h.take(b)
-		switch {
-		case n > 0:
-			return n, nil
-		case eof:
-			return 0, io.EOF
+		n, wake, err := h.take(b)
+		if n > 0 || err != nil {
+			return n, err
 		}
-		if output {
+		if wake {
 			h.notify()
 		}
 		h.wire.computing = false

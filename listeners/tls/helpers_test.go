@@ -3,6 +3,7 @@
 package tls
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -112,6 +113,7 @@ type loop struct {
 	conn   net.Conn
 	server *Server
 	pool   *Pool
+	limit  int                      // bytes of a handshake; 0: plenty
 	cut    func() int               // how reads are cut into calls
 	app    func(data []byte) []byte // what the application answers
 }
@@ -159,7 +161,7 @@ func (l *loop) run() (r result) {
 		}
 	}()
 	woken := make(chan struct{}, 1)
-	h := NewHandshake(l.server, l.pool, func() {
+	h := NewHandshake(l.server, l.pool, cmp.Or(l.limit, 1<<16), func() {
 		select {
 		case woken <- struct{}{}:
 		default:

@@ -26,8 +26,8 @@ func connected(t testing.TB, server *Server, c *tls.Config) (*Session, memoryCli
 	t.Helper()
 	pool, woken := NewPool(2, 2), make(chan struct{}, 100)
 	wake := func() { woken <- struct{}{} }
-	srv := NewHandshake(server, pool, wake)
-	cli := NewHandshake(server, pool, wake)
+	srv := NewHandshake(server, pool, 1<<16, wake)
+	cli := NewHandshake(server, pool, 1<<16, wake)
 	cli.wire = &wire{hs: cli}
 	cli.conn = tls.Client(cli.wire, c)
 	cli.arrived, cli.quit = make(chan struct{}, 1), make(chan struct{})

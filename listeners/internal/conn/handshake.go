@@ -18,15 +18,12 @@ import (
 
 func newHandshake(c *Conn) *tls.Handshake {
 	l := c.loop
-	return tls.NewHandshake(c.listener.TLS, l.opts.TLS, func() { l.Post(c.handshakeWake) })
+	return tls.NewHandshake(c.listener.TLS, l.opts.TLS, c.listener.MaxHandshake, func() { l.Post(c.handshakeWake) })
 }
 
 // handshake feeds the TLS handshake, which runs on the pool.
 func (c *Conn) handshake(b []byte) {
 	err := c.handsh.Feed(b)
-	if err == nil && c.handsh.Received() > c.listener.MaxHandshake {
-		err = errors.New("handshake too large")
-	}
 	c.handshakeOutput()
 	if err != nil {
 		c.secureFail(err)
@@ -52,9 +49,11 @@ func (c *Conn) handshakeWake() {
 	c.handshakeOutput()
 	s, err, ok := c.handsh.Done()
 	if !ok {
+		c.ahead(c.handsh.Waiting())
 		return
 	}
 	c.handsh = nil
+	c.ahead(false)
 	switch {
 	case err == nil:
 	case c.over && errors.Is(err, io.EOF):
@@ -72,6 +71,15 @@ func (c *Conn) handshakeWake() {
 	c.input(nil) // the session may hold bytes already
 	if c.over {
 		c.end(metrics.ClosePeer, nil)
+	}
+}
+
+// ahead stops and resumes reading from a peer that has sent as much behind its
+// handshake as one may hold.
+func (c *Conn) ahead(far bool) {
+	if c.paused != far {
+		c.paused = far
+		c.touch()
 	}
 }
 

@@ -107,8 +107,9 @@ type TLSConfig struct {
 	// whatever the CONNECT says, and the client is authenticated by it.
 	PeerCertAsUsername PeerCertAsUsername `yaml:"peer_cert_as_username"`
 
-	// Bytes a client may send until its handshake is complete; then the
-	// connection is closed.
+	// Bytes that a handshake may take; then the connection is closed. As many of
+	// what a client says behind it are held until it is complete; then reading
+	// stops until it is.
 	MaxHandshake Bytes `yaml:"max_handshake" min:"4KiB" max:"16MiB" reload:"yes"`
 }
 
