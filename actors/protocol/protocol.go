@@ -3,6 +3,9 @@
 package protocol
 
 import (
+	"fmt"
+	"unicode/utf8"
+
 	"github.com/rs/zerolog"
 
 	"emqttd/actors/access"
@@ -186,9 +189,22 @@ func (st *stage) Receive(ctx *cell.Context) {
 }
 
 func (st *stage) log() *zerolog.Logger {
-	l := st.env.Log.With().Str("actor", st.conn.Protocol.Name()).Str("client_id", st.s.clientID).
+	l := st.env.Log.With().Str("actor", st.conn.Protocol.Name()).Str("client_id", brief(st.s.clientID)).
 		Stringer("peer", st.conn.Peer).Logger()
 	return &l
+}
+
+// brief is what a log line has of a name that a client chose: it may take 64 KB.
+func brief(name string) string {
+	const most = 256 // bytes
+	if len(name) <= most {
+		return name
+	}
+	cut := most
+	for cut > 0 && !utf8.RuneStart(name[cut]) {
+		cut--
+	}
+	return fmt.Sprintf("%s… (%d bytes)", name[:cut], len(name))
 }
 
 var pingresp = &packet.Pingresp{}

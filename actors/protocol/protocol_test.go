@@ -3,10 +3,14 @@
 package protocol_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"emqttd/actors/cast"
@@ -72,6 +76,19 @@ func TestValidateConnect(t *testing.T) {
 			require.True(t, d.conn.Protocol.Ended())
 		})
 	}
+}
+
+// TestALogLineHasLittleOfALongName: whoever is refused cannot fill the log.
+func TestALogLineHasLittleOfALongName(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	var log bytes.Buffer
+	d.env.Log = zerolog.New(&log)
+	d.receive(connect(packet.V311, func(c *packet.Connect) { c.ClientID = strings.Repeat("ä", 30_000) }))
+	var line struct {
+		ID string `json:"client_id"`
+	}
+	require.NoError(t, json.Unmarshal(log.Bytes(), &line))
+	require.Equal(t, strings.Repeat("ä", 128)+"… (60000 bytes)", line.ID)
 }
 
 func TestConnectAsksForItsSessionAndConnackSaysWhatWasGranted(t *testing.T) {

@@ -272,7 +272,7 @@ func (st *stage) denied(p *packet.Publish) {
 	st.x.Count(&st.env.Metrics.Dropped[metrics.DropDenied], 1)
 	st.tracePublish(trace.Denied, "by the access rules", p)
 	if e := st.env.Log.Info(); e.Enabled() {
-		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", st.s.clientID).Bytes("topic", p.Topic).Msg("publish denied")
+		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", brief(st.s.clientID)).Bytes("topic", p.Topic).Msg("publish denied")
 	}
 	st.reject(p, packet.NotAuthorized)
 }

@@ -53,7 +53,7 @@ func (st *stage) checkFilter(i int, id packet.ID, sub packet.Subscription, props
 		return packet.SubscriptionIDNotSupported, packet.FaultNone
 	case !st.allowed(acl.Operation{Action: acl.Subscribe, Topic: sub.Filter, QoS: sub.QoS}):
 		if e := st.env.Log.Info(); e.Enabled() {
-			e.Str("actor", st.conn.Protocol.Name()).Str("client_id", st.s.clientID).Str("filter", sub.Filter).Msg("subscribe denied")
+			e.Str("actor", st.conn.Protocol.Name()).Str("client_id", brief(st.s.clientID)).Str("filter", sub.Filter).Msg("subscribe denied")
 		}
 		return packet.NotAuthorized, packet.FaultNone
 	}
