@@ -64,13 +64,14 @@ func (t *Tracer) Wants(now int64, client, from, about string, addr netip.AddrPor
 	return false
 }
 
-// Near is Wants for what a client does whatever the topic.
+// Near is Wants for what a client does whatever the topic: a trace of one does not
+// want it.
 func (t *Tracer) Near(now int64, client string, addr netip.AddrPort) bool {
 	if !t.On() {
 		return false
 	}
 	for _, tr := range t.list() {
-		if tr.rule.By == ByTopic || tr.rule.of(client, "", "", addr) || now >= tr.until {
+		if tr.rule.of(client, "", "", addr) || now >= tr.until {
 			return true
 		}
 	}

@@ -29,18 +29,37 @@ func (c *client) traced(ctx *cell.Context) bool {
 }
 
 // traceReceived notes the packets of one read, each in its own event, behind one
-// for the actor that made packets of the bytes.
+// for the actor that made packets of the bytes; or of a client that is not traced,
+// the messages whose topic is.
 func (c *client) traceReceived(ctx *cell.Context, r *cast.Received) {
-	if p, ok := r.Packets[0].(*packet.Connect); ok && c.state.clientID == "" {
+	t, id := c.env.Trace, c.state.clientID
+	if id != "" && !t.Near(ctx.Now(), id, c.conn.Peer) {
+		c.traceTopics(ctx, r)
+		return
+	}
+	if p, ok := r.Packets[0].(*packet.Connect); ok && id == "" {
 		c.trace(ctx, parsed(c.conn, len(r.Packets), p.ClientID))
 	} else {
 		c.trace(ctx, parsed(c.conn, len(r.Packets), ""))
 	}
 	for _, p := range r.Packets {
-		e := of(p)
-		e.Step = trace.Received
-		c.trace(ctx, e)
+		c.traceIn(ctx, p)
 	}
+}
+
+func (c *client) traceTopics(ctx *cell.Context, r *cast.Received) {
+	seen := trace.Run{}
+	for _, p := range r.Packets {
+		if p, ok := p.(*packet.Publish); ok && seen.Wants(c.env.Trace, ctx.Now(), c.state.clientID, "", trace.View(p.Topic), c.conn.Peer) {
+			c.traceIn(ctx, p)
+		}
+	}
+}
+
+func (c *client) traceIn(ctx *cell.Context, p packet.Packet) {
+	e := of(p)
+	e.Step = trace.Received
+	c.trace(ctx, e)
 }
 
 func parsed(conn *cast.Conn, packets int, clientID string) trace.Event {

@@ -128,7 +128,7 @@ func (c *client) received(ctx *cell.Context, r *cast.Received) {
 	}
 	count(ctx, packets[:], c.env.Metrics.PacketsReceived[:])
 	count(ctx, messages[:], c.env.Metrics.MessagesReceived[:])
-	if c.env.Trace.On() && (c.state.clientID == "" || c.env.Trace.Near(ctx.Now(), c.state.clientID, c.conn.Peer)) {
+	if c.env.Trace.On() {
 		c.traceReceived(ctx, r)
 	}
 	s := slot.Edit(ctx, &c.state)
