@@ -58,8 +58,8 @@ func FromPublish(p *packet.Publish, topic, from string, now int64) *Message {
 }
 
 // Slab is memory for the messages of one connection: a few messages share an
-// allocation, and so do small payloads. A message that is kept keeps its
-// neighbours, a few KB at most. The zero value is empty; one goroutine uses it at
+// allocation, and so do payloads of up to 2 KiB. A message that is kept keeps its
+// neighbours, 10 KB at most. The zero value is empty; one goroutine uses it at
 // a time, and what it gave out it never takes back.
 type Slab struct {
 	messages []Message
@@ -69,7 +69,7 @@ type Slab struct {
 
 const (
 	slabMessages = 16
-	slabBytes    = 2048
+	slabBytes    = 8192
 )
 
 // FromPublish is FromPublish with the slab's memory.
