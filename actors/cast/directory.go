@@ -62,3 +62,6 @@ type nowhere struct{}
 
 // Accept implements cell.Acceptor.
 func (nowhere) Accept(cell.Message) {}
+
+// Client implements Directory.
+func (nowhere) Client(string) (*Client, bool) { return nil, false }

@@ -81,9 +81,17 @@ type Env struct {
 	Sys        *cell.Cell
 	SessionSup []*cell.Cell // session supervisors, by session serial
 	// Directory is told of clients and sessions that come and go.
-	Directory cell.Acceptor
+	Directory Directory
 
 	seed maphash.Seed
+}
+
+// Directory is who is connected, for whoever asks.
+type Directory interface {
+	cell.Acceptor
+	// Client is the connection of a client id that was accepted last, if it is
+	// still there.
+	Client(id string) (*Client, bool)
 }
 
 // NewEnv makes an environment without services.

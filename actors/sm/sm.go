@@ -130,6 +130,7 @@ func (m *manager) start(ctx *cell.Context, msg *cast.StartSession) {
 	epoch, ends := m.epochs.Add(1), uint64(0)
 	if had && msg.CleanStart {
 		ctx.Cast(o.session, &cast.Destroy{Reason: metrics.CloseTakeover})
+		m.cut(ctx, msg, o)
 		had = false
 		if o.kept {
 			ends = o.number
@@ -149,6 +150,16 @@ func (m *manager) start(ctx *cell.Context, msg *cast.StartSession) {
 	o.epoch, o.kept = epoch, o.kept || msg.Expiry > 0 || msg.Will != nil
 	m.table.Put(ctx, msg.ClientID, o)
 	ctx.Cast(o.session, &cast.Attach{Start: msg, Epoch: epoch, Ends: ends})
+}
+
+// cut tells the connection of a session that a clean start ends: that session has
+// another group perhaps, and the new connection its CONNACK before it gets there.
+// What the old one is sent behind that must find it closing. (With a session that
+// is resumed, its Kick is in the mailbox before the CONNACK is on its way.)
+func (m *manager) cut(ctx *cell.Context, msg *cast.StartSession, o owner) {
+	if c, ok := m.env.Directory.Client(msg.ClientID); ok && c.Session == o.session {
+		ctx.Cast(&c.Conn.Protocol, &cast.Kick{Code: packet.SessionTakenOver, Reason: metrics.CloseTakeover})
+	}
 }
 
 // expired ends a session whose time is over, unless a connection has taken it

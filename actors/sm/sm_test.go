@@ -99,6 +99,33 @@ func (d *desk) start(t *testing.T, clientID string, clean bool) *stagetest.Probe
 	return p
 }
 
+// connected is a directory in which one client is.
+type connected struct{ c *cast.Client }
+
+func (connected) Accept(cell.Message) {}
+
+func (d connected) Client(id string) (*cast.Client, bool) { return d.c, d.c.ClientID == id }
+
+// The connection of the session that ends hears of it from here: the session may
+// be slower than the CONNACK to its successor, and what the old connection is sent
+// behind that must not be acknowledged.
+func TestACleanStartCutsTheConnectionBeforeIt(t *testing.T) {
+	d := newDesk(stagetest.New(t))
+	old := casttest.New(t)
+	p := d.w.ProbeAt(&old.Protocol, "protocol", nil)
+	d.start(t, "a", false)
+	d.env.Directory = connected{&cast.Client{ClientID: "a", Conn: &old.Conn, Session: d.sessions.newest["session/a"]}}
+	d.start(t, "b", true)
+	d.start(t, "a", false)
+	require.Empty(t, p.Take(), "the session sees to it, before it answers")
+	d.start(t, "a", true)
+	got := p.Take()
+	require.Len(t, got, 1)
+	require.Equal(t, packet.SessionTakenOver, got[0].(*cast.Kick).Code)
+	d.start(t, "a", true)
+	require.Empty(t, p.Take(), "it was another session's")
+}
+
 func TestEachConnectionOfAClientIDGetsAHigherEpoch(t *testing.T) {
 	d := newDesk(stagetest.New(t))
 	d.start(t, "a", false)
