@@ -32,8 +32,9 @@ type numbers struct {
 	ns []int
 }
 
-func (b *numbers) Advance() { b.at++ }
-func (b *numbers) Rewind()  {}
+func (b *numbers) Advance()   { b.at++ }
+func (b *numbers) Rewind()    {}
+func (b *numbers) Place() int { return b.at }
 
 type counts struct{ seen, sum int }
 

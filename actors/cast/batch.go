@@ -24,7 +24,8 @@ func (c *cursor) Rewind() { c.ahead = 0 }
 // Advance implements cell.Batch: what the decision has gone past is committed.
 func (c *cursor) Advance() { c.at, c.ahead = c.at+c.ahead, 0 }
 
-func (c *cursor) place() int { return c.at + c.ahead }
+// Place implements cell.Batch.
+func (c *cursor) Place() int { return c.at + c.ahead }
 
 // packets are some for one receiver, in the order of their coming.
 type packets struct {

@@ -121,8 +121,11 @@ func (d *Data) Release() {
 // Rest is what has not been parsed and committed yet.
 func (d *Data) Rest() []byte { return d.Bytes[d.used:] }
 
-// Step sets how many bytes the next Advance moves past.
+// Step sets how many bytes of Rest are parsed: the next Advance moves past them.
 func (d *Data) Step(n int) { d.step = n }
+
+// Place implements cell.Batch: how many bytes are parsed.
+func (d *Data) Place() int { return d.used + d.step }
 
 // Advance implements cell.Batch.
 func (d *Data) Advance() { d.used += d.step; d.step = 0 }
@@ -159,10 +162,10 @@ func NewReceived(free func(*Received)) *Received {
 
 // Current is the packet that is decided about, nil behind the last.
 func (r *Received) Current() packet.Packet {
-	if r.place() == len(r.Packets) {
+	if r.Place() == len(r.Packets) {
 		return nil
 	}
-	return r.Packets[r.place()]
+	return r.Packets[r.Place()]
 }
 
 // Own copies what the remaining packets have in the read buffer, for a batch

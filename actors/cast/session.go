@@ -131,10 +131,10 @@ func NewReleases(epoch uint64, parts ...Release) *Releases {
 
 // Current is the part that is decided about, nil behind the last.
 func (b *Releases) Current() *Release {
-	if b.place() == len(b.Items) {
+	if b.Place() == len(b.Items) {
 		return nil
 	}
-	return &b.Items[b.place()]
+	return &b.Items[b.Place()]
 }
 
 // Release implements cell.Releaser.

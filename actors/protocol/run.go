@@ -25,12 +25,12 @@ func (st *stage) run(r *cast.Received, led packet.QoS) {
 			st.pub.LeaveOut(st.x, f, n)
 			return
 		}
-		r.Next()
 		f.Add(st.message(p))
 		st.fanned += f.Targets()
 		if led == packet.QoS1 {
 			st.puback(p.ID, packet.Success)
 		}
+		r.Next() // behind all of it: what crashes is p's
 	}
 }
 

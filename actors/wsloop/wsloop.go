@@ -94,6 +94,7 @@ func (l *loop) data(ctx *cell.Context, d *cast.Data) {
 	batch := batches.Get().(*cast.Received)
 	s := slot.Edit(ctx, &l.state)
 	for rest := d.Rest(); len(rest) > 0; {
+		d.Step(len(d.Rest()) - len(rest)) // what crashes is behind
 		p, left, err := s.parser.Next(rest, batch.Slab)
 		if err != nil {
 			s.broken = true

@@ -106,7 +106,8 @@ type incarnation struct {
 type rare struct {
 	name     string
 	tried    Message // what crashed last, until it is committed or poison
-	attempts uint8   // decisions about tried that crashed
+	part     int     // of tried, if it is a Batch, at which it crashed
+	attempts uint8   // decisions about that part of tried that crashed
 	failed   uint8   // incarnations in a row that could not be made
 	restarts atomic.Uint32
 	broke    int64 // when it crashed, until a message comes to its end again; else 0

@@ -268,6 +268,9 @@ func (x *Context) End() {
 // Batch is a message of several parts that are decided about one by one.
 type Batch interface {
 	Message
+	// Place is the part that is decided about, whatever numbers it: it says whether
+	// two crashes were of the same.
+	Place() int
 	// Advance moves the cursor past what was decided about since the last Advance:
 	// it is committed.
 	Advance()

@@ -36,8 +36,9 @@ type (
 	}
 )
 
-func (b *several) Advance() { b.at++ }
-func (b *several) Rewind()  {}
+func (b *several) Advance()   { b.at++ }
+func (b *several) Rewind()    {}
+func (b *several) Place() int { return b.at }
 
 // counts is the part of a node's state that is edited as a struct.
 type counts struct{ seen, sum, poisoned int }

@@ -345,8 +345,12 @@ func (r *run) crashed(reason any) {
 			a.outbox.done = append(a.outbox.done, x.msg)
 		}
 	default:
-		if a.tried != x.msg {
-			a.tried, a.attempts = x.msg, 0
+		part := 0
+		if b, ok := x.msg.(Batch); ok {
+			part = b.Place()
+		}
+		if a.tried != x.msg || a.part != part { // a part pays for its own crashes alone
+			a.tried, a.part, a.attempts = x.msg, part, 0
 		}
 		a.attempts = min(a.attempts+1, 2)
 		crash.Poison = a.attempts >= 2
