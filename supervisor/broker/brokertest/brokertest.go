@@ -7,6 +7,7 @@ package brokertest
 import (
 	"context"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,8 @@ type Broker struct {
 // Start starts a broker that the test's end stops. Each set is a key and value as
 // for --set, such as "mqtt.max_qos=1"; tcp.default and ws.default listen on free
 // ports, and state is kept in memory. An "unexpected message" or "actor crashed" in the log fails the test
-// unless it asks for AllowCrashes.
+// unless it asks for AllowCrashes. EMQTTD_ENGINE in the environment is the
+// runtime.engine of tests that ask for none.
 func Start(t testing.TB, sets ...string) *Broker {
 	t.Helper()
 	return start(t, &watch{t: t}, nil, sets)
@@ -49,6 +51,9 @@ func AllowCrashes(t testing.TB, sets ...string) *Broker {
 func start(t testing.TB, w *watch, e store.Engine, sets []string) *Broker {
 	t.Helper()
 	base := []string{"listeners.tcp.default.bind=127.0.0.1:0", "dashboard.bind=", "listeners.ws.default.bind=127.0.0.1:0", "store.engine=memory"}
+	if engine := os.Getenv("EMQTTD_ENGINE"); engine != "" {
+		base = append(base, "runtime.engine="+engine)
+	}
 	cfg, _, err := config.Load(config.Sources{Sets: append(base, sets...)})
 	if err != nil {
 		t.Fatal(err)
