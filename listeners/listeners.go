@@ -11,6 +11,9 @@ type (
 	Loop = conn.Loop
 	// Options are what the loops of a broker share.
 	Options = conn.Options
+	// Bounds are what a reload may change of Options, Terms of a Listener.
+	Bounds = conn.Bounds
+	Terms  = conn.Terms
 	// Listener is a bound port.
 	Listener = conn.Listener
 	// Socket and Wire are the two ends of a connection on a loop that is stepped by

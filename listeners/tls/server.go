@@ -8,7 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // ClientAuth says what a listener wants to know of its clients.
@@ -37,14 +40,18 @@ type Config struct {
 // Server holds the certificates of one listener. It is safe for any number of
 // loops.
 type Server struct {
-	cfg     Config
 	current atomic.Pointer[tls.Config] // never changed once stored
+
+	mu     sync.Mutex // of those who change what is below; they read files
+	cfg    Config
+	files  marks // as they were before they were read last
+	failed bool  // that they were read in vain
 }
 
 // NewServer loads the files of cfg.
 func NewServer(cfg Config) (*Server, error) {
-	s := &Server{cfg: cfg}
-	return s, s.Reload()
+	s := &Server{}
+	return s, s.Change(cfg)
 }
 
 // Reload reads the files again: new connections use what they hold now, those
@@ -52,12 +59,65 @@ func NewServer(cfg Config) (*Server, error) {
 // stay in use and the error says what. Sessions from before cannot be resumed,
 // so a client whose authority was taken away must show its certificate again.
 func (s *Server) Reload() error {
-	c, err := s.cfg.load()
-	if err != nil {
-		return err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.load(s.cfg)
+}
+
+// Change is Reload with another configuration, which stays if it is right.
+func (s *Server) Change(cfg Config) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.load(cfg)
+}
+
+// load reads the files; the caller holds mu.
+func (s *Server) load(cfg Config) error {
+	before := cfg.marks()
+	c, err := cfg.load()
+	if err == nil {
+		s.current.Store(c)
+		s.cfg = cfg
 	}
-	s.current.Store(c)
-	return nil
+	s.files, s.failed = before, err != nil
+	return err
+}
+
+// settle is how long a file is left alone after a change: certificate and key are
+// mostly written one after the other.
+const settle = 2 * time.Second
+
+// Stale reports whether it is worth reading the files at the time now: they are
+// others than when they were last read, or that was in vain, and nobody is writing
+// them any more.
+func (s *Server) Stale(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	is := s.cfg.marks()
+	return (s.failed || is != s.files) && !slices.ContainsFunc(is[:], func(m mark) bool {
+		return m.at > now.Add(-settle).UnixNano() && m.at <= now.UnixNano() // one from the future would never be left alone
+	})
+}
+
+// marks tell a file from what was there before under its name: certificate, key
+// and authorities.
+type marks [3]mark
+
+type mark struct {
+	at   int64 // of the change, nanoseconds since 1970; 0: there is none
+	size int64
+}
+
+func (c *Config) marks() (out marks) {
+	for i, path := range []string{c.CertFile, c.KeyFile, c.CAFile} {
+		if path == "" {
+			continue
+		}
+		if f, err := os.Stat(path); err == nil {
+			out[i] = mark{f.ModTime().UnixNano(), f.Size()}
+		}
+	}
+	return out
 }
 
 // Certificate is the leaf that new connections are shown.
@@ -66,7 +126,7 @@ func (s *Server) Certificate() *x509.Certificate { return s.current.Load().Certi
 // Config is the configuration for net/http: each handshake takes the certificates
 // of that moment.
 func (s *Server) Config() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: s.cfg.NextProtos,
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: s.current.Load().NextProtos,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.current.Load(), nil }}
 }
 

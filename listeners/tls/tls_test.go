@@ -392,6 +392,39 @@ func TestReload(t *testing.T) {
 	talk(visit())
 }
 
+// TestStale: a change is seen once nobody writes any more, and what was read in
+// vain is worth another look.
+func TestStale(t *testing.T) {
+	a := newAuthority(t, "ca")
+	cfg := Config{}
+	cfg.CertFile, cfg.KeyFile = a.issue("broker")
+	server, err := NewServer(cfg)
+	require.NoError(t, err)
+	now := time.Now().Add(time.Hour)
+	write := func(b string, age time.Duration) {
+		require.NoError(t, os.WriteFile(cfg.CertFile, []byte(b), 0o600))
+		require.NoError(t, os.Chtimes(cfg.CertFile, now.Add(-age), now.Add(-age)))
+	}
+	require.False(t, server.Stale(now))
+	good, err := os.ReadFile(cfg.CertFile)
+	require.NoError(t, err)
+	write("broken", time.Second)
+	require.False(t, server.Stale(now), "it may still be written")
+	write("broken", 3*time.Second)
+	require.True(t, server.Stale(now))
+	require.Error(t, server.Reload())
+	require.True(t, server.Stale(now), "read in vain")
+	write(string(good), 3*time.Second)
+	require.True(t, server.Stale(now))
+	require.NoError(t, server.Reload())
+	require.False(t, server.Stale(now))
+	write(string(good), -time.Hour)
+	require.True(t, server.Stale(now), "a clock that was wrong")
+	require.NoError(t, server.Reload())
+	require.NoError(t, os.Remove(cfg.CertFile))
+	require.True(t, server.Stale(now))
+}
+
 func TestConfigIsRefused(t *testing.T) {
 	a := newAuthority(t, "ca")
 	cert, key := a.issue("broker")

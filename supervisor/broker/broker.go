@@ -51,7 +51,8 @@ type Broker struct {
 	pub     *session.Publisher
 	clock   group.Clock
 	loops   []*listeners.Loop
-	manual  bool // the loops are stepped by the owner, see Simulate
+	bounds  *atomic.Pointer[listeners.Bounds] // of the loops
+	manual  bool                              // the loops are stepped by the owner, see Simulate
 	seed    uint64
 	ports   []*port
 	local   *port // for Dial
@@ -71,15 +72,19 @@ type Broker struct {
 	dataDir   string // where what belongs to this broker is kept; "": nowhere
 	api       atomic.Pointer[api.Server]
 	dashTLS   *tls.Server // nil: the dashboard speaks plain HTTP
-	audit     *api.Audit
-	scope     *microscope.Microscope // nil: not served
-	watches   watches                // who looks at the way of packets through the actors
-	lab       atomic.Pointer[crashlab.Lab]
-	origins   atomic.Pointer[config.Origins]
-	sampler   sampler
-	reload    atomic.Pointer[func() ([]string, error)]
-	banFile   sync.Mutex  // of those who write it
-	bansOwed  atomic.Bool // a ban was made and is not in the file
+	looking   struct {    // at the files of certificates
+		sync.WaitGroup
+		stop chan struct{} // nil: nobody looks
+	}
+	audit    *api.Audit
+	scope    *microscope.Microscope // nil: not served
+	watches  watches                // who looks at the way of packets through the actors
+	lab      atomic.Pointer[crashlab.Lab]
+	origins  atomic.Pointer[config.Origins]
+	sampler  sampler
+	reload   atomic.Pointer[func() ([]string, error)]
+	banFile  sync.Mutex  // of those who write it
+	bansOwed atomic.Bool // a ban was made and is not in the file
 
 	loaded chan struct{} // closed when the retained messages are read; nil: they were at once
 	unload atomic.Bool   // stop reading them
@@ -128,7 +133,7 @@ func StartWith(cfg *config.Config, log zerolog.Logger, engine store.Engine) (*Br
 	}
 	b.stalls = b.newWatch()
 	b.stalls.Start()
-	for _, step := range []func() error{b.makeLocal, b.makeLab, b.listen, b.serveDashboard} {
+	for _, step := range []func() error{b.makeLocal, b.makeLab, b.listen, b.serveDashboard, b.watchCertificates} {
 		if err := step(); err != nil {
 			b.Close()
 			return nil, err
@@ -152,6 +157,11 @@ func maxCrashes(cfg *config.Config) int {
 	return cfg.Runtime.ActorMaxCrashes
 }
 
+func boundsOf(cfg *config.Config) *listeners.Bounds {
+	return &listeners.Bounds{HandshakeTimeout: cfg.MQTT.HandshakeTimeout, WriteTimeout: cfg.MQTT.WriteTimeout, MaxCrashes: maxCrashes(cfg),
+		CrashWindow: cfg.Runtime.ActorCrashWindow}
+}
+
 // loopCount is how many event loops there are: one up to two cores, since
 // crossing from loop to loop is what costs at low rates; half the cores above.
 func loopCount(cfg *config.Config) int {
@@ -167,11 +177,11 @@ func (b *Broker) build() error {
 	b.env = cast.NewEnv(cfg.Node.Name, b.log, new(metrics.Metrics), limitsOf(cfg))
 	b.directory = cm.NewDirectory(b.watch)
 	b.env.Directory = b.directory
-	opts := &listeners.Options{Env: b.env, HandshakeTimeout: cfg.MQTT.HandshakeTimeout, WriteTimeout: cfg.MQTT.WriteTimeout,
-		ReadBuffer: int(cfg.Runtime.ReadBuffer), MaxCrashes: maxCrashes(cfg), CrashWindow: cfg.Runtime.ActorCrashWindow,
-		Shutdown: cfg.Runtime.ChildShutdown,
+	opts := &listeners.Options{Env: b.env, ReadBuffer: int(cfg.Runtime.ReadBuffer), Shutdown: cfg.Runtime.ChildShutdown,
 		Portable: cfg.Runtime.Engine == config.EngineGoroutine, TLS: tls.NewPool(1024, workers(cfg)), Clock: b.clock, Log: b.log,
 		Actors: b.actors}
+	opts.Bounds.Store(boundsOf(cfg))
+	b.bounds = &opts.Bounds
 	for i := range loopCount(cfg) {
 		l, err := b.newLoop(i, opts)
 		if err != nil {

@@ -20,6 +20,7 @@ import (
 func (b *Broker) makeLocal() error {
 	p := &port{core: &listeners.Listener{Base: &cast.Listener{Name: "local", Transport: "local", Loopback: true, AllowAnonymous: true}}}
 	p.core.Data = p
+	p.core.Terms.Store(&listeners.Terms{})
 	p.core.Attach(b.loops)
 	chain, err := access.NewChain(&access.Anonymous{AcceptCredentials: true})
 	if err != nil {

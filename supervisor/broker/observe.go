@@ -38,7 +38,7 @@ func (b *Broker) serviceCells(yield func(*cell.Cell) bool) {
 
 func (b *Broker) listenerFigures(yield func(openmetrics.Listener) bool) {
 	for _, p := range b.ports {
-		l := openmetrics.Listener{Name: p.core.Base.Name, Connections: p.core.Len(), Max: int64(p.named.MaxConnections)}
+		l := openmetrics.Listener{Name: p.core.Base.Name, Connections: p.core.Len(), Max: int64(p.door.Rules().MaxConnections)}
 		if !yield(l) {
 			return
 		}

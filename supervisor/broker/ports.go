@@ -75,7 +75,8 @@ func (b *Broker) makePort(l config.Named, g *group.Group) *port {
 	p := &port{named: l, key: l.Key(), core: &listeners.Listener{Base: &cast.Listener{Name: name, Transport: string(l.Kind),
 		Loopback: l.Local(), AllowAnonymous: b.cfg.AnonymousAllowed(l.Listener), CertUsername: l.TLS.PeerCertAsUsername == config.PeerCertCN}}}
 	p.core.Data = p
-	p.core.ProxyTimeout, p.core.MaxHandshake, p.core.Backlog = l.ProxyProtocolTimeout, int(l.TLS.MaxHandshake), l.Backlog
+	p.core.Backlog = l.Backlog
+	p.core.Terms.Store(p.terms(l))
 	p.core.Proxy = map[config.ProxyProtocol]listeners.ProxyMode{config.ProxyV1: listeners.ProxyV1,
 		config.ProxyV2: listeners.ProxyV2, config.ProxyBoth: listeners.ProxyBoth}[l.ProxyProtocol]
 	p.door = tcp.NewGate(p.core, b.rules(l, b.gates.Load()))
@@ -83,11 +84,21 @@ func (b *Broker) makePort(l config.Named, g *group.Group) *port {
 		m := &httpd.Memory{Gate: p.door, Env: b.env, Pub: b.pub, Access: p.gate.Load, Status: l.HTTPStatus, Publish: l.HTTPPublish}
 		p.cell = cell.New(httpd.Kind(m, b.log), "listener/"+name, g, nil)
 		p.core.Serve, p.core.Refused = m.Serve(p.cell), m.Refused
-		p.core.WS = ws.NewUpgrader(upgradeOf(l))
 	} else {
 		p.cell = cell.New(tcp.Kind(p.door, b.log), "listener/"+name, g, nil)
 	}
 	return p
+}
+
+// terms are those of l, as far as a reload may change them.
+func (p *port) terms(l config.Named) *listeners.Terms {
+	t := &listeners.Terms{ProxyTimeout: l.ProxyProtocolTimeout, MaxHandshake: int(l.TLS.MaxHandshake)}
+	if l.Kind == config.WS || l.Kind == config.WSS {
+		now := p.named
+		now.AllowedOrigins, now.AllowedHosts = l.AllowedOrigins, l.AllowedHosts
+		t.WS = ws.NewUpgrader(upgradeOf(now))
+	}
+	return t
 }
 
 func upgradeOf(l config.Named) ws.Config {
@@ -151,12 +162,16 @@ func (p *port) loadTLS() error {
 	if p.named.Kind != config.TLS && p.named.Kind != config.WSS {
 		return nil
 	}
-	t := p.named.TLS
-	s, err := tls.NewServer(tls.Config{CertFile: t.CertFile, KeyFile: t.KeyFile, CAFile: t.CAFile,
-		ClientAuth: tls.ClientAuth(t.ClientAuth), MinVersion: string(t.MinVersion)})
+	s, err := tls.NewServer(tlsOf(p.named))
 	if err != nil {
 		return fmt.Errorf("%s.tls: %w", p.named.Key(), err)
 	}
 	p.core.TLS = s
 	return nil
+}
+
+func tlsOf(l config.Named) tls.Config {
+	t := l.TLS
+	return tls.Config{CertFile: t.CertFile, KeyFile: t.KeyFile, CAFile: t.CAFile, ClientAuth: tls.ClientAuth(t.ClientAuth),
+		MinVersion: string(t.MinVersion)}
 }

@@ -27,6 +27,7 @@ func (b *Broker) Reload(cfg *config.Config) (needRestart []string, err error) {
 	}
 	b.gates.Store(g)
 	b.env.SetLimits(limitsOf(cfg))
+	b.bounds.Store(boundsOf(cfg))
 	sys.Configure(b.env.Sys, settingsOf(cfg))
 	byKey := map[string]config.Named{}
 	for _, l := range cfg.Listeners.Active() {
@@ -46,12 +47,13 @@ func (b *Broker) Reload(cfg *config.Config) (needRestart []string, err error) {
 		}
 		p.gate.Store(gate)
 		p.door.SetRules(b.rules(l, g))
+		p.core.Terms.Store(p.terms(l))
 		if p.core.TLS != nil {
-			errs = append(errs, p.core.TLS.Reload())
+			errs = append(errs, b.reread(p.core.Base.Name, func() error { return p.core.TLS.Change(tlsOf(l)) }))
 		}
 	}
 	if b.dashTLS != nil {
-		errs = append(errs, b.dashTLS.Reload())
+		errs = append(errs, b.reread(dashboardKey, b.dashTLS.Reload))
 	}
 	b.cfg = cfg
 	return needRestart, errors.Join(errs...)

@@ -36,6 +36,10 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	}
 	b.closed = true
 	b.mu.Unlock()
+	if b.looking.stop != nil {
+		close(b.looking.stop)
+		b.looking.Wait()
+	}
 	err := errors.Join(b.closeDashboard(), b.stopTree(ctx))
 	b.flush(ctx)
 	for _, p := range b.ports {

@@ -96,7 +96,7 @@ func (c *Conn) Crashed(crash *cell.Crash) {
 	now := c.loop.g.Now()
 	keep := c.crashes[:0]
 	for _, at := range c.crashes {
-		if at > now-int64(c.loop.opts.CrashWindow) {
+		if at > now-int64(c.loop.opts.Bounds.Load().CrashWindow) {
 			keep = append(keep, at)
 		}
 	}
@@ -105,7 +105,7 @@ func (c *Conn) Crashed(crash *cell.Crash) {
 		return
 	}
 	c.crashes = append(c.crashes, now)
-	if len(c.crashes) > c.loop.opts.MaxCrashes {
+	if len(c.crashes) > c.loop.opts.Bounds.Load().MaxCrashes {
 		c.fail(metrics.ClosePoison, "too many crashes")
 	}
 }

@@ -18,7 +18,7 @@ import (
 
 func newHandshake(c *Conn) *tls.Handshake {
 	l := c.loop
-	return tls.NewHandshake(c.listener.TLS, l.opts.TLS, c.listener.MaxHandshake, func() { l.Post(c.handshakeWake) })
+	return tls.NewHandshake(c.listener.TLS, l.opts.TLS, c.listener.Terms.Load().MaxHandshake, func() { l.Post(c.handshakeWake) })
 }
 
 // handshake feeds the TLS handshake, which runs on the pool.

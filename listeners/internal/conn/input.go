@@ -24,13 +24,13 @@ func (c *Conn) open() {
 		c.unproxied()
 		return
 	}
-	c.arm(c.listener.ProxyTimeout)
+	c.arm(c.listener.Terms.Load().ProxyTimeout)
 }
 
 // unproxied goes on to the layer inside the PROXY header.
 func (c *Conn) unproxied() {
-	if c.listener.TLS != nil || c.listener.WS != nil {
-		c.arm(c.loop.opts.HandshakeTimeout)
+	if c.listener.TLS != nil || c.listener.Terms.Load().WS != nil {
+		c.arm(c.loop.opts.Bounds.Load().HandshakeTimeout)
 	}
 	switch {
 	case c.listener.TLS != nil:
@@ -45,7 +45,7 @@ func (c *Conn) unproxied() {
 
 // decrypted goes on to the layer inside TLS.
 func (c *Conn) decrypted() {
-	if c.listener.WS != nil {
+	if c.listener.Terms.Load().WS != nil {
 		c.layer = inUpgrade
 		return
 	}
@@ -202,7 +202,7 @@ func (c *Conn) upgrade(b []byte) []byte {
 	if c.ws == nil {
 		c.ws = new(ws.Driver)
 	}
-	res, out := c.listener.WS.Upgrade(l.shared, c.ws, in, l.frame[:0])
+	res, out := c.listener.Terms.Load().WS.Upgrade(l.shared, c.ws, in, l.frame[:0])
 	l.frame = out
 	switch res.Outcome {
 	case ws.NeedMore:

@@ -21,15 +21,11 @@ import (
 // listener's actor closes, and what its connections share. The actor decides who
 // comes in.
 type Listener struct {
-	Base  *cast.Listener
-	TLS   *tls.Server  // nil: plain
-	WS    *ws.Upgrader // nil: MQTT directly
-	Proxy ProxyMode
-	// ProxyTimeout is how long the PROXY header may take; MaxHandshake how many
-	// bytes a TLS handshake; Backlog what the kernel holds until it is accepted.
-	ProxyTimeout time.Duration
-	MaxHandshake int
-	Backlog      int
+	Base    *cast.Listener
+	TLS     *tls.Server // nil: plain
+	Proxy   ProxyMode
+	Backlog int // what the kernel holds until it is accepted
+	Terms   atomic.Pointer[Terms]
 	// Refused is told of upgrades that were not granted; Serve of requests for
 	// something else than MQTT, which it answers with Conn.Respond, on the loop.
 	// Both may be nil.
@@ -46,6 +42,14 @@ type Listener struct {
 	n      atomic.Int64 // open connections
 	serial atomic.Uint64
 	sock   listening
+}
+
+// Terms are what a reload may change of a listener, for connections that do not
+// speak MQTT yet. There are some before the first connection.
+type Terms struct {
+	WS           *ws.Upgrader  // nil, before and after: MQTT directly
+	ProxyTimeout time.Duration // that the PROXY header may take
+	MaxHandshake int           // bytes of a TLS handshake
 }
 
 // listening is a bound socket.

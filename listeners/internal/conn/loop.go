@@ -21,19 +21,25 @@ import (
 
 // Options are what the loops of a broker share.
 type Options struct {
-	Env              *cast.Env
-	HandshakeTimeout time.Duration
-	WriteTimeout     time.Duration
-	ReadBuffer       int // bytes read from one socket at a time
-	MaxCrashes       int // of one connection's actors within CrashWindow; one more closes it
-	CrashWindow      time.Duration
-	Shutdown         time.Duration // that the connections of a loop may take to end when the broker stops
-	Portable         bool          // goroutines even where there is epoll
-	TLS              *tls.Pool
-	Clock            group.Clock
-	Log              zerolog.Logger
+	Env        *cast.Env
+	Bounds     atomic.Pointer[Bounds]
+	ReadBuffer int           // bytes read from one socket at a time
+	Shutdown   time.Duration // that the connections of a loop may take to end when the broker stops
+	Portable   bool          // goroutines even where there is epoll
+	TLS        *tls.Pool
+	Clock      group.Clock
+	Log        zerolog.Logger
 	// Actors gives a connection its three actors.
 	Actors func(c *cast.Conn, owner cell.Owner, g *group.Group, l *Listener)
+}
+
+// Bounds are what a reload may change of the options, also for connections that
+// are open.
+type Bounds struct {
+	HandshakeTimeout time.Duration // of TLS and the upgrade together
+	WriteTimeout     time.Duration
+	MaxCrashes       int // of one connection's actors within CrashWindow; one more closes it
+	CrashWindow      time.Duration
 }
 
 // poller is how a loop waits.

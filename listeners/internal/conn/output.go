@@ -93,7 +93,7 @@ func (c *Conn) write() {
 		}
 		if n == 0 {
 			c.blocked = true
-			c.arm(c.loop.opts.WriteTimeout)
+			c.arm(c.loop.opts.Bounds.Load().WriteTimeout)
 			break
 		}
 	}
@@ -163,7 +163,7 @@ func (c *Conn) finish(reason metrics.Close, detail string) {
 		c.out = c.secure.AppendClose(c.out)
 	}
 	c.closing, c.reason, c.detail = true, reason, detail
-	c.arm(c.loop.opts.WriteTimeout)
+	c.arm(c.loop.opts.Bounds.Load().WriteTimeout)
 	c.touch()
 }
 

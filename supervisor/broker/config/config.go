@@ -124,6 +124,11 @@ type Runtime struct {
 	// loop go on without it, its own is closed.
 	StallAfter time.Duration `yaml:"stall_after" min:"100ms" max:"1h"`
 
+	// How often the files with certificates are looked at. Those that have changed
+	// are read; if one is broken, the certificate from before stays in use and an
+	// alarm is raised. 0: on reload only.
+	CertificateCheck time.Duration `yaml:"certificate_check" min:"0s" max:"24h"`
+
 	// How long a stop (SIGTERM) may take: clients are told 0x8B, wills without
 	// delay are published, what is owed to the store is written. Then the
 	// process ends whatever is left.
@@ -223,6 +228,7 @@ func Default() *Config {
 			ActorCrashWindow: 10 * time.Second,
 			StallAfter:       time.Second,
 			HibernateAfter:   time.Second,
+			CertificateCheck: time.Minute,
 			ShutdownTimeout:  30 * time.Second,
 			ChildShutdown:    5 * time.Second,
 		},

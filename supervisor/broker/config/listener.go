@@ -86,8 +86,9 @@ type Listener struct {
 // TLSConfig is the tls section of a tls or wss listener.
 type TLSConfig struct {
 	// Certificate chain in PEM, this server's certificate first. Files are read
-	// again on reload; new connections then get the new certificate, and a
-	// broken file leaves the old one in use.
+	// again on reload and when they have changed (runtime.certificate_check); new
+	// connections then get the new certificate, and a broken file leaves the old
+	// one in use.
 	CertFile string `yaml:"cert_file" max:"4096" reload:"yes"`
 
 	// Private key in PEM, not encrypted.
