@@ -35,6 +35,7 @@ export const columns: Column<Subscription>[] = [
         {s.retain_as_published && <Badge>retain as published</Badge>}
         {s.subscription_ids?.map((id) => <Badge key={id}>id {id}</Badge>)}
         {s.durable && <Badge>kept</Badge>}
+        {!s.share_group && !s.no_local && !s.retain_as_published && !s.subscription_ids?.length && !s.durable && <span class="dim">none</span>}
       </span>
     ),
   },
