@@ -45,6 +45,7 @@ type Limits struct {
 	MaxInflight       int
 	MaxQueued         int
 	MaxQueuedBytes    int
+	QueueWindow       int // of the queue in memory, of a session whose store has the rest
 	QueueQoS0         bool
 	MaxAwaitingRel    int
 	MaxDead           int // dead letters of one session, and their bytes

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 
-	"emqttd/actors/cast"
 	"emqttd/actors/metrics"
 	"emqttd/actors/store"
 	"emqttd/protocol/packet"
@@ -103,11 +102,7 @@ func (st *stage) exhume(x *store.Dead, replay bool) {
 		}
 		st.x.Submit(st.pub.Log, &store.Commit{Ops: ops})
 	}
-	var subs []*cast.Subscription
-	for _, sub := range st.subs.All {
-		subs = append(subs, sub)
-	}
-	it, _ := itemOf(subs, &m)
+	it, _ := itemOf(st.subscriptions(), &m)
 	it.qos, it.retain, it.share = x.QoS, x.Retain, nil
 	st.offer(it)
 }

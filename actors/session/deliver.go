@@ -24,7 +24,9 @@ func (st *stage) dispatch(d *cast.Dispatch) {
 			continue // the lookup finds it
 		}
 		st.x.Blame(m)
-		st.offer(item{msg: m, qos: min(m.QoS, d.Sub.QoS), retain: m.Retain && d.Sub.AsPub, subIDs: d.Sub.SubIDs(), share: d.Share})
+		it := item{msg: m, qos: min(m.QoS, d.Sub.QoS), retain: m.Retain && d.Sub.AsPub, subIDs: d.Sub.SubIDs(), share: d.Share}
+		it.stored = it.qos > packet.QoS0 && d.Sub.Durable && d.Share == nil && m.ID.Seq != 0
+		st.offer(it)
 	}
 	st.x.Blame(nil)
 }
@@ -33,7 +35,7 @@ func (st *stage) dispatch(d *cast.Dispatch) {
 // front: what needs no look at window, queue, limits or store for each message. It
 // returns the rest, which offer decides about one by one.
 func (st *stage) straight(d *cast.Dispatch) []*message.Message {
-	if len(d.Messages) == 0 || !st.live() || st.s.congested || st.s.maxPacket > 0 || st.queue.Len(st.x) > 0 || st.full() {
+	if len(d.Messages) == 0 || !st.live() || st.s.congested || st.s.maxPacket > 0 || st.inLine() > 0 || st.full() {
 		return d.Messages
 	}
 	out := st.deliver()
@@ -111,7 +113,7 @@ func (st *stage) offer(it item) {
 		st.refuse(it, metrics.DropExpired)
 		return
 	}
-	if st.live() && !st.s.congested && st.queue.Len(st.x) == 0 && st.send(it) {
+	if st.live() && !st.s.congested && st.inLine() == 0 && st.send(it) {
 		return
 	}
 	st.enqueue(it)

@@ -76,7 +76,7 @@ func newDeskOn(t *testing.T, w *stagetest.World, e *memory.Engine) *desk {
 	d := &desk{t: t, w: w, engine: &slow{Engine: e}}
 	d.limits = cast.Limits{Topics: topic.Limits{Length: 64, Levels: 8}, MatchSteps: 1 << 14, MaxSubscriptions: 4, MaxQoS: 2, Retain: true,
 		SharedStrategy: "round_robin", OutHigh: 1 << 16, OutLow: 1 << 15, MaxInflight: 4, MaxQueued: 5, MaxQueuedBytes: 1 << 12,
-		QueueQoS0: true, MaxAwaitingRel: 3, RetainedCount: 100, RetainedPayload: 1 << 10, RetainedBatch: 2, StoreBytes: 1 << 20}
+		QueueWindow: 2, QueueQoS0: true, MaxAwaitingRel: 3, RetainedCount: 100, RetainedPayload: 1 << 10, RetainedBatch: 2, StoreBytes: 1 << 20}
 	d.env = cast.NewEnv("emqttd@127.0.0.1", zerolog.Nop(), new(metrics.Metrics), &d.limits)
 	table, index := router.NewTable(128), retainer.NewSeededIndex(128, 1)
 	require.NoError(t, e.Retained(func(m *message.Message) bool { index.Put(m); return true }))
@@ -87,7 +87,8 @@ func newDeskOn(t *testing.T, w *stagetest.World, e *memory.Engine) *desk {
 	d.sm = w.Probe("sm")
 	d.env.SM = []*cell.Cell{d.sm.Cell}
 	w.Start(d.env.Store, d.env.Router[0], d.env.Retainer)
-	d.pub = &session.Publisher{Env: d.env, Table: table, Retained: index, Log: commits}
+	d.pub = &session.Publisher{Env: d.env, Table: table, Retained: index, Log: commits,
+		Reader: &store.Reader{Engine: d.engine, Try: func(read func()) bool { read(); return true }}}
 	return d
 }
 

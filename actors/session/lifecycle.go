@@ -49,6 +49,8 @@ func (st *stage) attach(msg *cast.Attach) {
 	s.maxPacket, s.will, s.willDelay = a.MaxPacket, a.Will, a.WillDelay
 	s.looking, s.gone, s.grace = false, 0, 0
 	st.flows()
+	s.fetching = 0 // what the connection before has asked for is not waited for
+	s.lasting = s.expiry == 0 && st.left() > 0
 	st.x.Set(timerWill, 0)
 	st.x.Set(timerExpiry, 0)
 	for range st.answers.Len(st.x) {
@@ -159,6 +161,7 @@ func (st *stage) reset() []store.Op {
 		it, _ := st.dequeue()
 		st.pass(it, passing{hold: st.s.kept})
 	}
+	st.dropBacklog()
 	for id := range st.await.All {
 		st.await.Remove(st.x, id)
 	}

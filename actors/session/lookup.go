@@ -97,7 +97,7 @@ func (st *stage) lookup() {
 		return
 	}
 	st.walk()
-	if s.looking || s.congested || len(s.batch) > 0 || st.queue.Len(st.x) > 0 {
+	if s.looking || s.congested || len(s.batch) > 0 || st.inLine() > 0 {
 		return
 	}
 	for s.walking == nil || !st.stands(s.walking) {
@@ -169,7 +169,7 @@ func (st *stage) walk() {
 		s.batch = nil
 	}
 	var last *message.Message
-	for len(s.batch) > 0 && !s.congested && st.queue.Len(st.x) == 0 {
+	for len(s.batch) > 0 && !s.congested && st.inLine() == 0 {
 		m := s.batch[0]
 		s.batch, last = s.batch[1:], m
 		if st.owed(m, l) {

@@ -81,6 +81,17 @@ type moment struct {
 	durable int // of them, those that an answer has waited for, and those before
 }
 
+// moment is what there is now.
+func (d *desk) moment(hears *ear) moment {
+	m := moment{ear: hears.clone(), commits: len(d.engine.commits)}
+	for i, commit := range d.engine.commits {
+		if commit.Waits() {
+			m.durable = i + 1
+		}
+	}
+	return m
+}
+
 // cutLookup subscribes to retained messages and says what there was at each step;
 // away is the step behind which the client is gone for a while, -1 for none.
 func cutLookup(t *testing.T, messages int, qos packet.QoS, away int) (*desk, []moment) {
@@ -90,15 +101,7 @@ func cutLookup(t *testing.T, messages int, qos packet.QoS, away int) (*desk, []m
 	}
 	c, hears := d.open(kept), newEar()
 	var all []moment
-	note := func() {
-		m := moment{ear: hears.clone(), commits: len(d.engine.commits)}
-		for i, commit := range d.engine.commits {
-			if commit.Waits() {
-				m.durable = i + 1
-			}
-		}
-		all = append(all, m)
-	}
+	note := func() { all = append(all, d.moment(hears)) }
 	d.subscribe(c, filter("r/#", qos), filter("none/+", qos), filter("r/3", qos))
 	suback := 1 + slices.IndexFunc(d.engine.commits, func(c *store.Commit) bool { return c.Ops[0].Kind == store.PutFilter })
 	all = append(all, moment{ear: hears.clone(), commits: suback, durable: suback})
@@ -127,7 +130,7 @@ func goOn(t *testing.T, commits []*store.Commit, hears *ear) (*desk, *ear) {
 	e.Write(commits, func(err error) { require.NoError(t, err) })
 	d := newDeskOn(t, stagetest.New(t), e)
 	var in []store.Stored
-	require.NoError(t, e.Sessions(func(s store.Stored) bool { in = append(in, s); return true }))
+	require.NoError(t, e.Resume(func(s store.Stored) bool { in = append(in, s); return true }))
 	require.Len(t, in, 1)
 	d.epoch = in[0].Record.Epoch
 	d.s = session.Restore(session.Kind(d.env), d.pub, in[0], d.w.Group, d.w.Clock.Now(), 0)

@@ -32,6 +32,9 @@ func (st *stage) poison(p *cell.Poison) {
 			st.x.Return(&cast.Matched{Token: m.Token, Passed: m.Passed, Messages: slices.Concat(m.Messages[:i], m.Messages[i+1:]), Cursor: m.Cursor, Done: m.Done})
 			return
 		}
+	case *store.Fetched:
+		st.poisonFetched(m, culprit, p.Crash)
+		return
 	case *cell.TimerFired: // belongs to its timer: nobody else may hand it in
 	default:
 		if culprit != nil && st.unearth(culprit, p.Crash) {

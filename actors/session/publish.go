@@ -25,6 +25,8 @@ type Publisher struct {
 	Retained *retainer.Index
 	// Room reports whether the store has room for more; nil: always.
 	Room func() bool
+	// Reader gives back what waits in the store only; nil: all that waits is in memory.
+	Reader *store.Reader
 	// Dead knows the sessions with dead letters; nil: nobody asks.
 	Dead *Graveyard
 }

@@ -22,11 +22,19 @@ func (st *stage) enqueue(it item) {
 	if it.qos == packet.QoS0 && st.crowded(it, lim) {
 		return
 	}
-	for st.queue.Len(st.x) >= lim.MaxQueued {
+	for st.inLine() >= lim.MaxQueued {
 		st.shed(metrics.DropQueueFull)
 	}
-	for st.s.queued+it.msg.Size() > lim.MaxQueuedBytes && st.queue.Len(st.x) > 0 {
+	for st.s.queued+it.msg.Size() > lim.MaxQueuedBytes && st.inLine() > 0 {
 		st.shed(metrics.DropQueueBytes)
+	}
+	if st.stays(&it, lim) {
+		st.shelve(&it)
+		return
+	}
+	if st.left() > 0 && it.share == nil {
+		st.setAside(&it)
+		return
 	}
 	if it.found && it.qos > packet.QoS0 {
 		it.found = false
@@ -39,7 +47,7 @@ func (st *stage) enqueue(it item) {
 // did.
 func (st *stage) crowded(it item, lim *cast.Limits) bool {
 	why := metrics.DropQueueFull
-	if st.queue.Len(st.x) < lim.MaxQueued {
+	if st.inLine() < lim.MaxQueued {
 		if st.s.queued+it.msg.Size() <= lim.MaxQueuedBytes {
 			return false
 		}
@@ -80,14 +88,14 @@ func (st *stage) push(it item) {
 		st.traceItem(trace.Queued, st.waits(), &it, 0)
 	}
 	st.queue.Push(st.x, it)
-	st.s.queued += it.msg.Size()
-	st.x.Count(&st.env.Metrics.QueuedBytes, int64(it.msg.Size()))
+	st.charge(it.msg.Size())
 	st.busy(it, 1)
 }
 
 func (st *stage) shed(why metrics.Drop) {
 	it, ok := st.dequeue()
 	if !ok {
+		st.shedBacklog(why)
 		return
 	}
 	st.refuse(it, why)
@@ -97,11 +105,16 @@ func (st *stage) dequeue() (item, bool) {
 	it, ok := st.queue.Peek(st.x)
 	if ok {
 		st.queue.Pop(st.x)
-		st.s.queued -= it.msg.Size()
-		st.x.Count(&st.env.Metrics.QueuedBytes, -int64(it.msg.Size()))
+		st.charge(-it.msg.Size())
 		st.busy(it, -1)
 	}
 	return it, ok
+}
+
+// charge keeps the bytes that wait.
+func (st *stage) charge(n int) {
+	st.s.queued += n
+	st.x.Count(&st.env.Metrics.QueuedBytes, int64(n))
 }
 
 // refuse drops a message of the session for a counted reason.
@@ -128,6 +141,9 @@ func (st *stage) fill() {
 	}
 	for !st.s.congested {
 		it, ok := st.queue.Peek(st.x)
+		if !ok && st.takeAside() {
+			continue
+		}
 		if !ok {
 			break
 		}
@@ -143,5 +159,6 @@ func (st *stage) fill() {
 		st.dequeue()
 	}
 	st.x.Blame(nil)
+	st.refill()
 	st.lookup()
 }

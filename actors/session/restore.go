@@ -60,6 +60,11 @@ func Restore(kind *cell.Kind, pub *Publisher, in store.Stored, g *group.Group, n
 		s.state.queued += it.msg.Size()
 		pub.Env.Metrics.QueuedBytes.Add(int64(it.msg.Size()))
 	}
+	s.state.backlog = restoreBacklog(in.Waiting, r.Disconnected == 0)
+	for _, w := range in.Waiting {
+		s.state.queued += int(w.Size)
+		pub.Env.Metrics.QueuedBytes.Add(int64(w.Size))
+	}
 	for i := range in.Dead {
 		s.state.dead = append(s.state.dead, &in.Dead[i])
 		s.state.token = max(s.state.token, in.Dead[i].Serial)
@@ -115,6 +120,9 @@ func (s *Session) restoreFilter(f *store.Filter) *cast.Subscription {
 		sub.Start.Store(f.Owed.Start)
 	}
 	s.subs.Load(f.Text, sub)
+	if _, group := sub.Share(); group != "" {
+		s.state.groups++
+	}
 	s.pub.Table.Accept(&cast.Route{Changes: []cast.Change{{New: sub}}})
 	s.pub.Env.Metrics.Subscriptions.Add(1)
 	return sub
@@ -144,6 +152,9 @@ func (s *Session) restoreLookups(in *store.Stored, subs []*cast.Subscription) {
 	}
 	for _, m := range in.Queue {
 		s.early.Load(m.ID.Seq, 0)
+	}
+	for _, w := range in.Waiting {
+		s.early.Load(w.Seq, 0)
 	}
 	for i := range in.Inflight {
 		s.early.Load(in.Inflight[i].Message.ID.Seq, 0)

@@ -6,7 +6,7 @@
 // connections.
 //
 //	publisher ─ Dispatch → queue ─ window → inflight ─ Deliver → ws_client
-//	                                          ↑ PUBACK, PUBREC, PUBCOMP
+//	              backlog ─↑                  ↑ PUBACK, PUBREC, PUBCOMP
 //	client ─ PUBLISH QoS 2 → awaiting_rel ─ dispatch once, PUBREC, PUBREL → PUBCOMP
 //
 // Supervised by session_sup (simple_one_for_one). A crash loses nothing: all of
@@ -94,6 +94,11 @@ type state struct {
 	over       bool               // Expired was sent
 	passing    []item             // QoS 2, of shared groups: see hold; immutable
 	passTag    uint64             // of the commit by which the store has them no more
+	backlog    *backlog           // what of the queue is in the store only, behind what is in memory; nil: nothing
+	fetching   uint64             // token of the fetch, or tag of the commit before the next one; 0: none
+	sure       uint64             // a fetch misses nothing up to this position but what is gone
+	groups     int                // subscriptions of shared groups
+	lasting    bool               // the store keeps the session, though it ends with its connection, for its backlog
 	destroyed  bool
 	destroying int           // routes that are still to go
 	dead       []*store.Dead // dead letters, oldest first; immutable, a change makes a new slice
@@ -108,6 +113,7 @@ type item struct {
 	retain bool
 	again  bool // it may have been sent before the broker was killed: DUP is set
 	found  bool // by a lookup of retained messages: the store does not know yet that it waits
+	stored bool // the store has it for this session, and gives it back by its position
 	subIDs []uint32
 	share  *cast.ShareRef
 }
@@ -145,6 +151,7 @@ const (
 	thenStarted                    // SessionStarted
 	thenDetached                   // Detached
 	thenPassed                     // nothing more: see hold
+	thenFetch                      // what was accepted before can be fetched
 )
 
 // New makes the session of a client id, whose actor is not started yet. The
@@ -242,6 +249,8 @@ func (st *stage) Receive(ctx *cell.Context) {
 		st.routed(msg)
 	case *cast.Matched:
 		st.matched(msg)
+	case *store.Fetched:
+		st.fetched(msg)
 	case *cast.Attach:
 		st.attach(msg)
 	case *restored:
@@ -292,9 +301,9 @@ func (st *stage) flush() {
 	}
 }
 
-// durable reports whether the session outlives its connection, and so whether
-// what happens to it is written.
-func (st *stage) durable() bool { return st.s.expiry > 0 }
+// durable reports whether what happens to the session is written: because it
+// outlives its connection, or because it has a backlog.
+func (st *stage) durable() bool { return st.s.expiry > 0 || st.s.lasting }
 
 // tag is a new tag, for a commit or a request.
 func (st *stage) tag() uint64 {
@@ -363,6 +372,8 @@ func (st *stage) committedTag(msg *store.Committed) {
 		st.part(msg.Tag)
 	case thenDetached:
 		st.detached(then.to)
+	case thenFetch:
+		st.reached(msg.Tag)
 	case thenStarted:
 		if msg.Tag == st.s.starting { // else of a connection that was taken over meanwhile
 			st.started(then.id == 1)

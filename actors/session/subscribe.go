@@ -66,7 +66,11 @@ func (st *stage) subscribeOne(e *edit, want packet.Subscription, props *packet.P
 		e.ids = &[]uint32{props.SubscriptionIDs[0]}
 	}
 	sub.IDs = e.ids
-	if _, group := sub.Share(); group == "" && lim.Retain && (want.RetainHandling == 0 || want.RetainHandling == 1 && !had) {
+	_, group := sub.Share()
+	if group != "" && !had {
+		st.s.groups++
+	}
+	if group == "" && lim.Retain && (want.RetainHandling == 0 || want.RetainHandling == 1 && !had) {
 		// Retained messages up to the position at which the route becomes
 		// effective are looked up; it is known then.
 		sub.Lookup = true
@@ -113,6 +117,9 @@ func (st *stage) unsubscribeOne(e *edit, filter string) (packet.ReasonCode, *cas
 		return packet.NoSubscriptionExisted, nil
 	}
 	st.subs.Delete(st.x, filter)
+	if _, group := sub.Share(); group != "" {
+		st.s.groups--
+	}
 	e.routes = append(e.routes, cast.Change{Old: sub})
 	if st.durable() {
 		e.ops = append(e.ops, store.Op{Kind: store.DelFilter, Session: st.number, Filter: &store.Filter{Text: filter}})
@@ -195,6 +202,7 @@ func (st *stage) unrouteAll() {
 			routes = append(routes, cast.Change{Old: sub})
 		}
 	}
+	st.s.groups = 0
 	st.s.destroying += st.route(routes, ending)
 }
 

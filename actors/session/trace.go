@@ -73,7 +73,7 @@ func (st *stage) waits() string {
 		return "the CONNACK comes first"
 	case st.s.congested:
 		return "the client does not read"
-	case st.queue.Len(st.x) > 0:
+	case st.inLine() > 0:
 		return "others are before it"
 	}
 	return "as much is in flight as the client takes"

@@ -137,6 +137,7 @@ type Stored struct {
 	Record   Record
 	Filters  []Filter
 	Queue    []*message.Message // not sent yet, in order
+	Waiting  []Waiting          // the same without the messages, in Queue's stead: of Fetcher.Resume
 	Found    []uint64           // positions in Queue that are delivered as retained, ascending
 	Inflight []Inflight         // in the order in which they were sent
 	Await    []packet.ID

@@ -38,7 +38,10 @@ type Message struct {
 
 // Size is what the message is charged for in queues: its bytes and a constant
 // for the book-keeping.
-func (m *Message) Size() int { return len(m.Topic) + len(m.Payload) + overhead }
+func (m *Message) Size() int { return SizeOf(len(m.Topic), len(m.Payload)) }
+
+// SizeOf is the Size of a message whose topic and payload have so many bytes.
+func SizeOf(topic, payload int) int { return topic + payload + overhead }
 
 const overhead = 128
 

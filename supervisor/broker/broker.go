@@ -219,7 +219,7 @@ func (b *Broker) services() {
 	b.kinds.store = store.Kind(b.engine, b.storeFailed, b.log)
 	env.Store = cell.New(b.kinds.store, "store", g, nil)
 	b.pub = &session.Publisher{Env: env, Table: table, Log: store.NewLog(b.engine.Last(), env.Store, index), Retained: index,
-		Room: b.room, Dead: session.NewGraveyard()}
+		Room: b.room, Dead: session.NewGraveyard(), Reader: b.reader()}
 	env.Retainer = retainer.New(index, env, g)
 	b.kinds.retainer = env.Retainer.Kind()
 	b.kinds.router = router.Kind(table, env, b.pub.Log)

@@ -26,7 +26,7 @@ func limitsOf(c *config.Config) *cast.Limits {
 		RateBytes: int64(m.Rate.Bytes), RateBytesBurst: int64(m.Rate.BytesBurst),
 		MaxSessions: s.MaxSessions, MaxExpiry: s.MaxExpiry, V3Expiry: s.V3Expiry, MaxWillDelay: s.MaxWillDelay,
 		MaxInflight: s.MaxInflight, MaxQueued: s.MaxQueuedMessages, MaxQueuedBytes: int(s.MaxQueuedBytes),
-		QueueQoS0: s.QueueQoS0, MaxAwaitingRel: s.MaxAwaitingRel,
+		QueueWindow: s.QueueWindow, QueueQoS0: s.QueueQoS0, MaxAwaitingRel: s.MaxAwaitingRel,
 		MaxDead: s.MaxDeadLetters, MaxDeadBytes: int(s.MaxDeadLetterBytes),
 		RetainedCount: c.Retained.MaxCount, RetainedPayload: int(c.Retained.MaxPayload),
 		RetainedExpiry: c.Retained.Expiry, RetainedBatch: c.Retained.Batch,

@@ -23,7 +23,11 @@ func (b *Broker) restore() error {
 	}
 	now := b.clock.Now()
 	n := 0
-	err = b.engine.Sessions(func(in store.Stored) bool {
+	sessions := b.engine.Sessions
+	if b.pub.Reader != nil {
+		sessions = b.pub.Reader.Engine.Resume
+	}
+	err = sessions(func(in store.Stored) bool {
 		l := b.loops[n%len(b.loops)]
 		s := session.Restore(b.kinds.session, b.pub, in, l.Group(), now, b.cfg.Session.WillRestartGrace)
 		b.sms[0].Load(in.Record.ClientID, s.Cell(), in.Session, in.Record.Epoch)
@@ -42,6 +46,19 @@ func (b *Broker) restore() error {
 		b.log.Info().Int("sessions", n).Msg("sessions are restored from the store")
 	}
 	return nil
+}
+
+// reader gives back what waits in the store only, on the pool, or in a simulation at
+// once; nil: the engine gives nothing back.
+func (b *Broker) reader() *store.Reader {
+	f, ok := b.engine.(store.Fetcher)
+	switch {
+	case !ok:
+		return nil
+	case b.manual:
+		return &store.Reader{Engine: f, Try: func(read func()) bool { read(); return true }}
+	}
+	return &store.Reader{Engine: f, Try: b.pool.Try}
 }
 
 // restoreRetained reads the topics with a retained message: of an engine that

@@ -257,17 +257,19 @@ func (q *Queue[T]) Push(x *Context, v T) {
 func (q *Queue[T]) Pop(x *Context) { open[queueLog[T]](x, q).pops++ }
 
 // Peek is the oldest element as the decision sees it.
-func (q *Queue[T]) Peek(x *Context) (v T, ok bool) {
-	pops := 0
+func (q *Queue[T]) Peek(x *Context) (v T, ok bool) { return q.At(x, 0) }
+
+// At is the element with i older ones before it as the decision sees it.
+func (q *Queue[T]) At(x *Context, i int) (v T, ok bool) {
 	l := find[queueLog[T]](x, q)
 	if l != nil {
-		pops = l.pops
+		i += l.pops
 	}
 	switch {
-	case pops < q.n:
-		return q.ring[(q.head+pops)&(len(q.ring)-1)], true
-	case l != nil && pops-q.n < len(l.pushed):
-		return l.pushed[pops-q.n], true
+	case i < q.n:
+		return q.ring[(q.head+i)&(len(q.ring)-1)], true
+	case l != nil && i-q.n < len(l.pushed):
+		return l.pushed[i-q.n], true
 	}
 	return v, false
 }

@@ -42,7 +42,10 @@ type inflight struct {
 	order uint64
 }
 
-var _ store.Engine = (*Engine)(nil)
+var (
+	_ store.Engine  = (*Engine)(nil)
+	_ store.Fetcher = (*Engine)(nil)
+)
 
 // New is an empty engine.
 func New() *Engine {
@@ -168,6 +171,34 @@ func (s *session) stored(id uint64) store.Stored {
 		out.Dead = append(out.Dead, s.dead[serial])
 	}
 	return out
+}
+
+// Resume implements store.Fetcher.
+func (e *Engine) Resume(yield func(store.Stored) bool) error {
+	return e.Sessions(func(s store.Stored) bool {
+		if s.Shares() {
+			return yield(s)
+		}
+		for _, m := range s.Queue {
+			_, found := slices.BinarySearch(s.Found, m.ID.Seq)
+			s.Waiting = append(s.Waiting, store.Waiting{Seq: m.ID.Seq, Size: uint32(m.Size()), Found: found})
+		}
+		s.Queue, s.Found = nil, nil
+		return yield(s)
+	})
+}
+
+// Fetch implements store.Fetcher.
+func (e *Engine) Fetch(session uint64, positions []uint64) ([]*message.Message, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := make([]*message.Message, len(positions))
+	if s := e.sessions[session]; s != nil {
+		for i, seq := range positions {
+			out[i] = s.queue[seq]
+		}
+	}
+	return out, nil
 }
 
 // Retained implements store.Engine.

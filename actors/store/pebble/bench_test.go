@@ -225,7 +225,7 @@ func BenchmarkOpen(b *testing.B) {
 				e := openAsABrokerDoes(b, dir)
 				opened := time.Since(at)
 				count := 0
-				require.NoError(b, e.Sessions(func(s store.Stored) bool { count += len(s.Queue); return true }))
+				require.NoError(b, e.Resume(func(s store.Stored) bool { count += len(s.Waiting); return true }))
 				require.NoError(b, e.Retained(func(*message.Message) bool { count++; return true }))
 				read := time.Since(at)
 				require.GreaterOrEqual(b, count, n)

@@ -94,6 +94,26 @@ func (d *decoder) deadline() int64 {
 	return int64(d.uint64())
 }
 
+// weigh is what a message is charged for, and its deadline, 0 for none, of a value
+// with its topic, whose end it goes to without keeping any of it.
+func (d *decoder) weigh() (size uint32, deadline int64) {
+	d.want(d.byte() == version)
+	flags := d.byte()
+	d.want(flags&^flagsKnown == 0 && flags&flagTopic != 0)
+	if flags&flagExpiry != 0 {
+		deadline = int64(d.uint64())
+	}
+	d.uint64()
+	d.uvarint(math.MaxUint64)
+	d.uvarint(math.MaxUint16)
+	d.take(d.uvarint(math.MaxUint32))
+	topic := d.take(d.uvarint(math.MaxUint32))
+	if flags&flagProperties != 0 {
+		d.properties()
+	}
+	return uint32(message.SizeOf(len(topic), len(d.take(uint64(len(d.b)))))), deadline
+}
+
 // maxProperties bounds what a value may claim to hold: a packet has fewer bytes.
 const maxProperties = 1 << 28
 

@@ -47,6 +47,8 @@ func (r *reopened) again() *Engine {
 
 func (r *reopened) Sessions(yield func(store.Stored) bool) error { return r.again().Sessions(yield) }
 
+func (r *reopened) Resume(yield func(store.Stored) bool) error { return r.again().Resume(yield) }
+
 func (r *reopened) Last() uint64 { return r.again().Last() }
 
 func (r *reopened) Order() uint64 { return r.again().Order() }

@@ -31,12 +31,14 @@ func (e *Engine) view() (v view, err error) {
 // unless they are in flight [v5 MQTT-3.3.2-5]. Memory is that of one session at
 // a time and readAhead; sessions share the messages that they share here, as
 // long as somebody keeps them. The engine must not be closed meanwhile.
-func (e *Engine) Sessions(yield func(store.Stored) bool) error {
+func (e *Engine) Sessions(yield func(store.Stored) bool) error { return e.read(false, yield) }
+
+func (e *Engine) read(resume bool, yield func(store.Stored) bool) error {
 	v, err := e.view()
 	if err != nil {
 		return err
 	}
-	err = v.sessions(yield)
+	err = v.sessions(resume, yield)
 	if err = errors.Join(err, v.snap.Close()); err != nil {
 		return e.explain(err)
 	}
@@ -115,6 +117,10 @@ type assembler struct {
 	key     []byte                                   // scratch
 	stored  store.Stored
 	begun   bool
+	resume  bool
+	bodies  bool  // of the session that is read: its queue comes with the messages
+	sizes   sizes // to resume
+	single  int   // shared messages that were looked up
 	flights []flown
 	held    map[uint64]int // position -> its flight, which has a hold on it
 }
@@ -125,7 +131,7 @@ type flown struct {
 	order uint64
 }
 
-func (v view) sessions(yield func(store.Stored) bool) error {
+func (v view) sessions(resume bool, yield func(store.Stored) bool) error {
 	it, err := v.snap.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceSession}, UpperBound: []byte{spaceSession + 1}})
 	if err != nil {
 		return err
@@ -134,8 +140,13 @@ func (v view) sessions(yield func(store.Stored) bool) error {
 	if err != nil {
 		return errors.Join(err, it.Close())
 	}
-	a := &assembler{view: v, shared: shared, seen: map[uint64]weak.Pointer[message.Message]{}, held: map[uint64]int{}}
-	err = a.all(it, yield)
+	a := &assembler{view: v, shared: shared, seen: map[uint64]weak.Pointer[message.Message]{}, held: map[uint64]int{}, resume: resume}
+	if resume {
+		err = a.sizes.read(shared)
+	}
+	if err == nil {
+		err = a.all(it, yield)
+	}
 	return errors.Join(err, it.Close(), shared.Close())
 }
 
@@ -149,7 +160,7 @@ func (a *assembler) all(it *pebble.Iterator, yield func(store.Stored) bool) erro
 			if more, err := a.finish(yield); err != nil || !more {
 				return err
 			}
-			a.stored, a.begun = store.Stored{Session: number}, true
+			a.stored, a.begun, a.bodies = store.Stored{Session: number}, true, !a.resume
 		}
 		d := decoder{b: it.Value(), names: &a.names}
 		if err := a.part(k, rest, &d); err != nil {
@@ -173,6 +184,7 @@ func (a *assembler) part(k kind, rest []byte, d *decoder) error {
 		s.Record = d.record()
 	case kindFilter:
 		s.Filters = append(s.Filters, d.filter(string(rest)))
+		a.bodies = a.bodies || s.Shares()
 	case kindAwait:
 		s.Await = append(s.Await, packet.ID(binary.BigEndian.Uint16(rest)))
 	case kindFlight:
@@ -202,6 +214,9 @@ func (a *assembler) hold(seq uint64, d *decoder) (err error) {
 	if d.bad || !flying && expiry != 0 && a.now >= expiry {
 		return nil
 	}
+	if !flying && !a.bodies {
+		return a.place(seq, shared, found, d)
+	}
 	var m *message.Message
 	if shared {
 		m, err = a.body(seq)
@@ -223,11 +238,33 @@ func (a *assembler) hold(seq uint64, d *decoder) (err error) {
 	return nil
 }
 
+// place notes a message that waits, without it.
+func (a *assembler) place(seq uint64, shared, found bool, d *decoder) error {
+	w := store.Waiting{Seq: seq, Found: found}
+	ok, deadline := true, int64(0)
+	if shared {
+		w.Size, ok = a.sizes.of(seq)
+	} else {
+		w.Size, deadline = d.weigh()
+	}
+	if !ok {
+		return badKey(appendMessageKey(nil, seq))
+	}
+	if deadline == 0 || a.now < deadline {
+		a.stored.Waiting = append(a.stored.Waiting, w)
+	}
+	return nil
+}
+
 // readAhead bounds the bytes of shared messages that are read in one run before
 // the sessions ask for them. Sessions ask in no order of the disk: looking up
 // the messages of two million holds took 16 s, after the run it takes 3. Whoever
 // takes the sessions keeps these messages anyway, since each has a holder.
 const readAhead = 512 << 20
+
+// maxSingle is how many are looked up before that, of a start which needs few: those
+// in flight.
+const maxSingle = 4096
 
 func (a *assembler) fetch() error {
 	a.ahead = map[uint64]*message.Message{}
@@ -246,7 +283,7 @@ func (a *assembler) fetch() error {
 
 // body is the shared message at a position.
 func (a *assembler) body(seq uint64) (*message.Message, error) {
-	if a.ahead == nil {
+	if a.ahead == nil && (!a.resume || a.single > maxSingle) {
 		if err := a.fetch(); err != nil {
 			return nil, err
 		}
@@ -259,6 +296,7 @@ func (a *assembler) body(seq uint64) (*message.Message, error) {
 			return m, nil
 		}
 	}
+	a.single++
 	a.key = appendMessageKey(a.key[:0], seq)
 	if !a.shared.SeekGE(a.key) || !slices.Equal(a.shared.Key(), a.key) {
 		return nil, errors.Join(badKey(a.key), a.shared.Error())

@@ -26,6 +26,7 @@ func Run(t *testing.T, open func() store.Engine) {
 		{"what is sent leaves the queue and keeps its place", inflight},
 		{"what is discarded leaves the queue", discard},
 		{"what a lookup has found waits as such", found},
+		{"what waits is fetched by its position", fetches},
 		{"filters are replaced and removed by their text", filters},
 		{"dead letters stay until they are deleted, or their session ends", dead},
 		{"the last retained message of a topic counts", retained},

@@ -216,6 +216,7 @@ func found(t *testing.T, open func() store.Engine) {
 	require.Empty(t, got[0].Found, "it waits already, as it came")
 	require.Equal(t, []uint64{1, 4}, seqs(got[2].Queue))
 	require.Equal(t, []uint64{1}, got[2].Found)
+	resumes(t, e, got)
 	write(t, e, sent(3, 1, old, store.Sent), store.Op{Kind: store.EndSession, Session: 1}, store.Op{Kind: store.EndSession, Session: 2})
 	s := one(t, e)
 	require.Empty(t, s.Found)
@@ -317,6 +318,7 @@ func whole(t *testing.T, open func() store.Engine) {
 	s := one(t, e)
 	require.Equal(t, *m, *s.Queue[0])
 	require.Equal(t, *none, *s.Queue[1])
+	resumes(t, e, []store.Stored{s})
 	require.NoError(t, e.Retained(func(got *message.Message) bool {
 		require.Equal(t, *m, *got)
 		return true

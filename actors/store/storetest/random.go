@@ -130,7 +130,7 @@ func (n *naive) draw(t *rapid.T) store.Op {
 			op.Message = rapid.SampledFrom(s.queue).Draw(t, "discarded")
 		}
 	case store.PutFilter, store.DelFilter:
-		op.Filter = &store.Filter{Text: rapid.SampledFrom([]string{"x", "y/#", "+"}).Draw(t, "filter"), SubID: uint32(n.last)}
+		op.Filter = &store.Filter{Text: rapid.SampledFrom([]string{"x", "y/#", "$share/g/+"}).Draw(t, "filter"), SubID: uint32(n.last)}
 	}
 	return op
 }
@@ -138,6 +138,7 @@ func (n *naive) draw(t *rapid.T) store.Op {
 // equal compares everything that e gives back.
 func (n *naive) equal(t require.TestingT, e store.Engine) {
 	got := all(t, e)
+	resumes(t, e, got)
 	numbers := slices.Sorted(maps.Keys(n.sessions))
 	require.Len(t, got, len(numbers))
 	for i, number := range numbers {

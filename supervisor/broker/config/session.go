@@ -39,6 +39,13 @@ type Session struct {
 	// max_queued_messages.
 	MaxQueuedBytes Bytes `yaml:"max_queued_bytes" min:"4KiB" max:"1TiB" reload:"yes"`
 
+	// QoS 1 and 2 messages of a session's queue that are in memory while its client
+	// is connected, if the session is kept. Those behind them, and those that
+	// arrive while the client is away, stay in the store and are read when the
+	// client has taken half of these. What comes by a shared subscription is in
+	// memory in any case.
+	QueueWindow int `yaml:"queue_window" min:"1" max:"1000000" reload:"yes"`
+
 	// Queue QoS 0 messages too while a client is away, if its session is kept.
 	// Otherwise they are dropped, and counted.
 	QueueQoS0 bool `yaml:"queue_qos0" reload:"yes"`
@@ -92,6 +99,7 @@ func defaultSession() Session {
 		MaxInflight:        100,
 		MaxQueuedMessages:  10_000,
 		MaxQueuedBytes:     16 * MiB,
+		QueueWindow:        1000,
 		QueueQoS0:          true,
 		MaxAwaitingRel:     1024,
 		MaxDeadLetters:     1000,

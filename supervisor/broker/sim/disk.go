@@ -38,7 +38,10 @@ type engine struct {
 	gone  bool
 }
 
-var _ store.Engine = (*engine)(nil)
+var (
+	_ store.Engine  = (*engine)(nil)
+	_ store.Fetcher = (*engine)(nil)
+)
 
 // Write implements store.Engine.
 func (e *engine) Write(group []*store.Commit, done func(error)) {
@@ -102,6 +105,17 @@ func (d *disk) apply(group []*store.Commit) {
 
 // Sessions implements store.Engine.
 func (e *engine) Sessions(yield func(store.Stored) bool) error { return e.d.synced.Sessions(yield) }
+
+// Resume implements store.Fetcher.
+func (e *engine) Resume(yield func(store.Stored) bool) error { return e.d.synced.Resume(yield) }
+
+// Fetch implements store.Fetcher: what is not synced is not there yet.
+func (e *engine) Fetch(session uint64, positions []uint64) ([]*message.Message, error) {
+	if e.d.broken {
+		return nil, errDisk
+	}
+	return e.d.synced.Fetch(session, positions)
+}
 
 // Retained implements store.Engine.
 func (e *engine) Retained(yield func(*message.Message) bool) error {

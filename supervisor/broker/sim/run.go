@@ -127,6 +127,7 @@ func configure(rng *rand.Rand) *config.Config {
 	cfg.Sys.Interval = 0 // the figures are the process's: no seed decides them
 	if rng.IntN(2) == 0 {
 		cfg.Session.MaxInflight = 1 + rng.IntN(4)
+		cfg.Session.QueueWindow = 1 + rng.IntN(4)
 	}
 	if rng.IntN(3) == 0 {
 		cfg.MQTT.OutBufferHigh, cfg.MQTT.OutBufferLow = 64, 16
