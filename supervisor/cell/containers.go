@@ -15,8 +15,8 @@ type log[L any, C comparable] interface {
 // written to it.
 func find[L any, C comparable, P log[L, C]](x *Context, of C) P {
 	x.check()
-	for _, a := range x.logs {
-		if l, ok := a.(P); ok && l.container() == of {
+	for _, w := range x.writes {
+		if l, ok := w.(P); ok && l.container() == of {
 			return l
 		}
 	}
@@ -25,26 +25,29 @@ func find[L any, C comparable, P log[L, C]](x *Context, of C) P {
 
 // open is find, or a new one.
 func open[L any, C comparable, P log[L, C]](x *Context, of C) P {
-	var free P
-	var zero C
-	for _, a := range x.logs {
-		if l, ok := a.(P); ok {
-			switch l.container() {
-			case of:
-				return l
-			case zero:
-				free = l
-			}
+	for _, w := range x.writes {
+		if l, ok := w.(P); ok && l.container() == of {
+			return l
 		}
 	}
 	x.at(Decide)
-	if free == nil {
-		free = new(L)
-		x.logs = append(x.logs, free)
+	l := unused[L, C, P](x)
+	l.bind(of)
+	x.writes = append(x.writes, l)
+	return l
+}
+
+// unused is a log that no container of this decision has.
+func unused[L any, C comparable, P log[L, C]](x *Context) P {
+	var zero C
+	for _, a := range x.logs {
+		if l, ok := a.(P); ok && l.container() == zero {
+			return l
+		}
 	}
-	free.bind(of)
-	x.writes = append(x.writes, free)
-	return free
+	l := P(new(L))
+	x.logs = append(x.logs, l)
+	return l
 }
 
 // Map is a map whose changes wait for the commit.
