@@ -78,6 +78,7 @@ type Engine struct {
 	failed  error
 	opening bool
 	closed  bool
+	resumed []store.Stored // what Open has read, until it was asked for or something was written
 
 	// All below belongs to the writer, and to Open before there is one.
 	index      index
@@ -123,6 +124,9 @@ func (e *Engine) submit(r request) {
 	}
 	if err == nil {
 		e.queue = append(e.queue, r)
+		if r.act == nil {
+			e.resumed = nil
+		}
 	}
 	e.mu.Unlock()
 	if err != nil {

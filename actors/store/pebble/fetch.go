@@ -18,8 +18,24 @@ import (
 var _ store.Fetcher = (*Engine)(nil)
 
 // Resume implements store.Fetcher. Of a message that waits it reads what Waiting
-// says and leaves the rest where it is.
-func (e *Engine) Resume(yield func(store.Stored) bool) error { return e.read(true, yield) }
+// says and leaves the rest where it is. Behind Open it has read that already.
+func (e *Engine) Resume(yield func(store.Stored) bool) error {
+	e.mu.Lock()
+	read := e.resumed
+	e.resumed = nil
+	e.mu.Unlock()
+	if read == nil {
+		return e.read(true, yield)
+	}
+	for i := range read {
+		s := read[i]
+		read[i] = store.Stored{}
+		if !yield(s) {
+			break
+		}
+	}
+	return nil
+}
 
 // Fetch implements store.Fetcher: what is in the writer's batch is not there yet.
 func (e *Engine) Fetch(session uint64, positions []uint64) ([]*message.Message, error) {

@@ -153,7 +153,7 @@ func TestWhatIsNotReadAheadIsLookedUpAndSharedToo(t *testing.T) {
 	require.NoError(t, err)
 	shared, err := v.snap.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceMessage}, UpperBound: []byte{spaceMessage + 1}})
 	require.NoError(t, err)
-	a := &assembler{view: v, shared: shared, ahead: map[uint64]*message.Message{}, seen: map[uint64]weak.Pointer[message.Message]{}}
+	a := &assembler{shared: shared, ahead: map[uint64]*message.Message{}, seen: map[uint64]weak.Pointer[message.Message]{}}
 	m, err := a.body(2)
 	require.NoError(t, err)
 	require.Equal(t, give(2).Message, m)

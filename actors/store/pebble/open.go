@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"emqttd/actors/store"
 	"emqttd/protocol/packet"
 )
 
@@ -138,21 +139,20 @@ func (e *Engine) explainOpen(err error) error {
 	return e.explain(err)
 }
 
-// load fills the index.
+// load fills the index, and notes what Resume gives: both are in the same keys, whose
+// reading is most of what a start takes.
 func (e *Engine) load() error {
 	if err := e.loadMark(); err != nil {
 		return err
 	}
 	e.sweep = sweep{due: 0, began: e.now(), orphan: 1, limit: e.index.last + 1}
-	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceSession}, UpperBound: []byte{spaceSession + 1}})
-	if err != nil {
-		return err
-	}
 	l := loader{Engine: e}
-	for ok := it.First(); ok && err == nil; ok = it.Next() {
-		err = l.key(it.Key(), it.Value())
-	}
-	return errors.Join(err, it.Close())
+	return sessions(e.db, reading{now: e.now(), resume: true, each: l.key}, func(s store.Stored) bool {
+		if e.index.sessions[s.Session] != nil { // else it is over
+			e.resumed = append(e.resumed, s)
+		}
+		return true
+	})
 }
 
 func (e *Engine) loadMark() error {

@@ -59,3 +59,34 @@ func TestAnEngineThatIsOpenedAgainBeforeEachReadKeepsTheContract(t *testing.T) {
 		return &reopened{t, f, open(t, f, "data")}
 	})
 }
+
+// TestWhatOpenHasReadIsResumedOnce: and not at all when something was written since.
+func TestWhatOpenHasReadIsResumedOnce(t *testing.T) {
+	f := vfs.NewMem()
+	e := open(t, f, "data")
+	write(t, e, synced(put(1), give(1, 1)))
+	require.NoError(t, e.Close())
+	resume := func() (out []int) {
+		require.NoError(t, e.Resume(func(s store.Stored) bool {
+			out = append(out, len(s.Waiting))
+			return true
+		}))
+		return out
+	}
+	for _, c := range []struct {
+		name string
+		do   func()
+		want []int
+	}{
+		{"as it was opened", func() {}, []int{1}},
+		{"behind a write", func() { write(t, e, synced(put(2))) }, []int{1, 0}},
+	} {
+		e = open(t, f, "data")
+		require.NotEmpty(t, e.resumed)
+		c.do()
+		require.Equal(t, c.want, resume(), c.name)
+		require.Empty(t, e.resumed, "it takes memory no longer")
+		require.Equal(t, c.want, resume(), c.name)
+		require.NoError(t, e.Close())
+	}
+}

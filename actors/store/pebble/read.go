@@ -38,7 +38,7 @@ func (e *Engine) read(resume bool, yield func(store.Stored) bool) error {
 	if err != nil {
 		return err
 	}
-	err = v.sessions(resume, yield)
+	err = sessions(v.snap, reading{now: v.now, resume: resume}, yield)
 	if err = errors.Join(err, v.snap.Close()); err != nil {
 		return e.explain(err)
 	}
@@ -109,7 +109,7 @@ func (v view) retained(yield func(*message.Message) bool) (err error) {
 
 // assembler makes sessions of their keys.
 type assembler struct {
-	view
+	reading
 	names   names
 	shared  *pebble.Iterator
 	ahead   map[uint64]*message.Message              // shared messages, from the first on; nil: not read yet
@@ -117,7 +117,6 @@ type assembler struct {
 	key     []byte                                   // scratch
 	stored  store.Stored
 	begun   bool
-	resume  bool
 	bodies  bool  // of the session that is read: its queue comes with the messages
 	sizes   sizes // to resume
 	single  int   // shared messages that were looked up
@@ -131,17 +130,24 @@ type flown struct {
 	order uint64
 }
 
-func (v view) sessions(resume bool, yield func(store.Stored) bool) error {
-	it, err := v.snap.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceSession}, UpperBound: []byte{spaceSession + 1}})
+// reading is how sessions are read.
+type reading struct {
+	now    int64
+	resume bool                          // as Resume gives them
+	each   func(key, value []byte) error // is shown every key; nil: nobody is
+}
+
+func sessions(from pebble.Reader, how reading, yield func(store.Stored) bool) error {
+	it, err := from.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceSession}, UpperBound: []byte{spaceSession + 1}})
 	if err != nil {
 		return err
 	}
-	shared, err := v.snap.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceMessage}, UpperBound: []byte{spaceMessage + 1}})
+	shared, err := from.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceMessage}, UpperBound: []byte{spaceMessage + 1}})
 	if err != nil {
 		return errors.Join(err, it.Close())
 	}
-	a := &assembler{view: v, shared: shared, seen: map[uint64]weak.Pointer[message.Message]{}, held: map[uint64]int{}, resume: resume}
-	if resume {
+	a := &assembler{reading: how, shared: shared, seen: map[uint64]weak.Pointer[message.Message]{}, held: map[uint64]int{}}
+	if how.resume {
 		err = a.sizes.read(shared)
 	}
 	if err == nil {
@@ -161,6 +167,11 @@ func (a *assembler) all(it *pebble.Iterator, yield func(store.Stored) bool) erro
 				return err
 			}
 			a.stored, a.begun, a.bodies = store.Stored{Session: number}, true, !a.resume
+		}
+		if a.each != nil {
+			if err := a.each(it.Key(), it.Value()); err != nil {
+				return err
+			}
 		}
 		d := decoder{b: it.Value(), names: &a.names}
 		if err := a.part(k, rest, &d); err != nil {
