@@ -32,28 +32,49 @@ type Conn struct {
 	Peer     netip.AddrPort
 	CertCN   string // of a verified client certificate
 	Opened   int64
-	TooFast  bool // above the listener's connect rate: CONNECT is refused
 
 	Loop, Client, Protocol cell.Cell
 	// What the three actors know; each is its stage's.
 	LoopMemory, ClientMemory, ProtocolMemory any
-	LoopIndex                                int // which event loop runs them
 
-	Out     cell.Sink     // the out-buffer: the client actor appends
-	Control cell.Acceptor // takes *Control
+	Socket Socket // nil until the connection has actors
 
-	BytesIn, BytesOut int64 // since the connection was opened; only on its loop
-	Taps              []Tap // who looks at its bytes, nil nearly always; only on its loop
+	BytesIn, BytesOut int64  // since the connection was opened; only on its loop
+	taps              *[]Tap // see Taps; nil nearly always
 
 	LastRead atomic.Int64 // when the loop last read bytes, nanoseconds since the Unix epoch
 	Pending  atomic.Int64 // bytes in the out-buffer
-	Unread   atomic.Bool  // the loop does not read at present
 	Resumed  atomic.Int64 // when it began again to read
+	Unread   atomic.Bool  // the loop does not read at present
+
+	LoopIndex int16 // which event loop runs the actors
+	TooFast   bool  // above the listener's connect rate: CONNECT is refused
+}
+
+// Socket is the loop's side of a connection.
+type Socket interface {
+	cell.Sink     // the out-buffer: the client actor appends
+	cell.Acceptor // takes *Control
 }
 
 // Name is the connection's name, "tcp:1883/7". It is put together when it is asked
 // for, since nobody does while all is well.
 func (c *Conn) Name() string { return c.Listener.Name + "/" + strconv.FormatUint(c.Serial, 10) }
+
+// Taps is who looks at the connection's bytes. Only on its loop.
+func (c *Conn) Taps() []Tap {
+	if c.taps == nil {
+		return nil
+	}
+	return *c.taps
+}
+
+// SetTaps sets who does; nil: nobody. Only on its loop.
+func (c *Conn) SetTaps(all []Tap) {
+	if c.taps = nil; all != nil {
+		c.taps = &all
+	}
+}
 
 // Tap looks at the bytes of one connection, inside TLS, in the order in which
 // the loop sees them. It is called on the loop: it neither keeps b nor waits.

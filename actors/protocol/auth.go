@@ -32,12 +32,12 @@ func (st *stage) authPacket(p *packet.Auth) {
 		st.fault(packet.FaultAuthMethodMissing, metrics.CloseFault)
 	case !own.Has(packet.PropAuthMethod) || p.Properties.AuthMethod != own.AuthMethod:
 		st.fault(packet.FaultAuthUnexpected, metrics.CloseFault)
-	case p.Code == packet.ReAuthenticate && s.phase == connected && s.exchange == nil:
-		s.reauth = true
+	case p.Code == packet.ReAuthenticate && s.phase == connected && !s.exchanging():
+		s.auth = &enhanced{again: true}
 		exchange, turn := st.gate.Enhanced.Restart(p.Properties.AuthMethod, own.AuthMethod, s.user, st.authRequest(), p.Properties.AuthData)
 		st.turn(exchange, turn)
-	case p.Code == packet.ContinueAuthentication && s.exchange != nil:
-		st.turn(s.exchange.Next(p.Properties.AuthData))
+	case p.Code == packet.ContinueAuthentication && s.exchanging():
+		st.turn(s.auth.exchange.Next(p.Properties.AuthData))
 	default:
 		st.fault(packet.FaultAuthUnexpected, metrics.CloseFault)
 	}
@@ -46,17 +46,17 @@ func (st *stage) authPacket(p *packet.Auth) {
 // turn sends what an exchange wants sent.
 func (st *stage) turn(exchange access.Exchange, t access.Turn) {
 	s := st.s
+	again := s.auth != nil && s.auth.again
 	if !t.Done {
-		s.exchange = exchange
-		if !s.reauth {
+		s.auth = &enhanced{exchange: exchange, again: again}
+		if !again {
 			s.phase = authenticating
 		}
 		st.send(st.auth(packet.ContinueAuthentication, t.Data))
 		return
 	}
-	s.exchange = nil
-	if s.reauth {
-		s.reauth = false
+	s.auth = nil
+	if again {
 		if t.Answer.Outcome != access.OK {
 			st.shut(t.Answer.Code, metrics.CloseRefused, t.Answer.Why)
 			return
@@ -64,7 +64,7 @@ func (st *stage) turn(exchange access.Exchange, t access.Turn) {
 		st.send(st.auth(packet.Success, t.Data))
 		return
 	}
-	s.authData = t.Data
+	s.auth = &enhanced{data: t.Data}
 	st.decided(access.Verdict{Answer: t.Answer})
 }
 

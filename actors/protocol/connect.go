@@ -229,7 +229,7 @@ func (st *stage) decided(v access.Verdict) {
 		return
 	}
 	st.s.user = v.User
-	st.s.subject = v.Subject(st.authRequest())
+	st.s.superuser = v.Superuser
 	if l := st.gate.Levels; l != nil {
 		st.s.durability = l.Of(st.s.clientID, v.User)
 	}
@@ -238,7 +238,7 @@ func (st *stage) decided(v access.Verdict) {
 		return
 	}
 	if w := st.s.request.Will; w != nil && st.gate.Rules != nil { // the process's own connections have no rules
-		d := st.gate.Rules.Check(&st.s.subject, acl.Operation{Action: acl.Publish, Topic: w.Topic, QoS: w.QoS, Retain: w.Retain})
+		d := st.gate.Rules.Check(st.subject(), acl.Operation{Action: acl.Publish, Topic: w.Topic, QoS: w.QoS, Retain: w.Retain})
 		if !d.Allowed() {
 			st.refuse(packet.NotAuthorized, "will: "+d.Rule)
 			return
@@ -308,7 +308,7 @@ func (st *stage) sessionStarted(msg *cast.SessionStarted) {
 		return
 	}
 	ack, keepAlive := st.connack(msg.Present)
-	s.phase, s.keepAlive, s.authData = connected, keepAlive, nil
+	s.phase, s.keepAlive, s.auth = connected, keepAlive, nil
 	st.trace(trace.Event{Step: trace.Accepted, Packet: packet.CONNECT.String(), Reason: presence(msg.Present)})
 	st.arrived()
 	st.x.Set(timerConnect, 0)
@@ -394,8 +394,8 @@ func (st *stage) connack(present bool) (ack *packet.Connack, keepAlive uint16) {
 	}
 	if p.Properties.Has(packet.PropAuthMethod) {
 		q.Set(packet.PropAuthMethod).AuthMethod = p.Properties.AuthMethod
-		if len(s.authData) > 0 {
-			q.Set(packet.PropAuthData).AuthData = s.authData
+		if s.auth != nil && len(s.auth.data) > 0 {
+			q.Set(packet.PropAuthData).AuthData = s.auth.data
 		}
 	}
 	ack.Properties = q

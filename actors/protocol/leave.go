@@ -148,23 +148,33 @@ func (st *stage) putOffEnd(msg *cast.Closed) bool {
 	if msg.Reason != metrics.ClosePeer || s.phase >= leaving || st.held.Len(st.x) == 0 {
 		return false
 	}
-	if s.partingAt == 0 {
-		s.partingAt = st.x.Now()
+	since := st.x.Now()
+	if s.parting != nil {
+		since = s.parting.since
 	}
-	if st.x.Now() >= s.partingAt+int64(st.env.Limits().ConnectTimeout) {
+	if st.x.Now() >= since+int64(st.env.Limits().ConnectTimeout) {
 		return false
 	}
 	st.x.Keep()
-	s.parting = msg
+	s.parting = &parting{end: msg, since: since}
 	return true
 }
 
 // part hands in the end that was put off: nothing more is taken.
 func (st *stage) part() {
-	if st.s.parting != nil {
-		st.x.Return(st.s.parting)
-		st.s.parting = nil
+	if end := st.parted(); end != nil {
+		st.x.Return(end)
 	}
+}
+
+// parted takes what part hands in.
+func (st *stage) parted() *cast.Closed {
+	p := st.s.parting
+	if p == nil || p.end == nil {
+		return nil
+	}
+	st.s.parting = &parting{since: p.since}
+	return p.end
 }
 
 // release lets go what was held.

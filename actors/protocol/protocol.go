@@ -48,44 +48,61 @@ const (
 	timerRate                 // the end of a pause for the rate
 )
 
+// state is copied for each message, and there is one for each connection: its small
+// fields lie together, and what few connections need is behind pointers.
 type state struct {
 	phase      phase
-	request    *packet.Connect // from CONNECT to CONNACK; later only what slim keeps
 	version    packet.Version
-	clientID   string
-	assigned   bool
-	keepAlive  uint16
-	expiry     uint32
-	askedLong  bool // a longer expiry was asked for than is granted
-	user       string
 	durability cast.Durability // of what is no PUBLISH
-	subject    acl.Subject
-	exchange   access.Exchange
-	reauth     bool
-	authData   []byte // for the CONNACK
-	session    *cell.Cell
-	epoch      uint64
-	keepWill   bool         // false: DISCONNECT took the will away
-	detached   bool         // the session needs no Detach
-	gone       bool         // the connection is closed, but the session manager has not answered
-	over       bool         // of gone: Closed has come
-	parting    *cast.Closed // the peer is gone, but what it sent before has to be handled first
-	partingAt  int64        // since when
-	paused     bool
-	token      uint64 // of commits
-	committed  uint64
-	newExpiry  uint32 // of DISCONNECT
-	hasExpiry  bool
 	reason     metrics.Close
-	last       *cast.Shutdown // of leaving
-	answered   bool           // the session has nothing more to answer
-	rate       bucket
-	rateBytes  bucket
+	assigned   bool
+	askedLong  bool // a longer expiry was asked for than is granted
+	superuser  bool
+	keepWill   bool // false: DISCONNECT took the will away
+	detached   bool // the session needs no Detach
+	gone       bool // the connection is closed, but the session manager has not answered
+	over       bool // of gone: Closed has come
+	paused     bool
+	hasExpiry  bool
+	answered   bool // the session has nothing more to answer
 	ratePaused bool
 	behind     bool // a PUBLISH waits for SUBACK
+	keepAlive  uint16
+	expiry     uint32
+	newExpiry  uint32 // of DISCONNECT
 	// subscribing is the number of SUBSCRIBEs without SUBACK.
-	subscribing int
+	subscribing int32
+
+	clientID  string
+	user      string
+	request   *packet.Connect // from CONNECT to CONNACK; later only what slim keeps
+	auth      *enhanced       // nil: none is going on; immutable
+	session   *cell.Cell
+	epoch     uint64
+	token     uint64 // of commits
+	committed uint64
+	parting   *parting       // nil: the end did not have to wait; immutable
+	last      *cast.Shutdown // of leaving
+	rate      bucket
+	rateBytes bucket
 }
+
+// enhanced is where enhanced authentication stands [v5 4.12].
+type enhanced struct {
+	exchange access.Exchange // nil: it is over, but CONNACK has not left
+	again    bool            // a re-authentication
+	data     []byte          // for the CONNACK
+}
+
+// parting is the end of a connection whose peer is gone, but what it sent before has
+// to be handled first.
+type parting struct {
+	end   *cast.Closed // nil: it is in the mailbox again
+	since int64
+}
+
+// exchanging reports whether the client has to say something next.
+func (s *state) exchanging() bool { return s.auth != nil && s.auth.exchange != nil }
 
 var slot = cell.NewSlot[state]()
 
@@ -133,7 +150,8 @@ type stage struct {
 	env *cast.Env
 	pub *session.Publisher
 	x   *cell.Context
-	s   *state // the copy that the present part of the message changes
+	s   *state      // the copy that the present part of the message changes
+	who acl.Subject // see subject
 
 	fanned int      // deliveries that this message has caused
 	out    gathered // what it has to say, until flush
@@ -226,13 +244,13 @@ func (st *stage) timer(t *cell.TimerFired) {
 func (st *stage) pause() {
 	if !st.s.paused {
 		st.s.paused = true
-		st.x.Submit(st.conn.Control, &cast.Control{Op: cast.Pause})
+		st.x.Submit(st.conn.Socket, &cast.Control{Op: cast.Pause})
 	}
 }
 
 func (st *stage) unpause() {
 	if st.s.paused {
 		st.s.paused = false
-		st.x.Submit(st.conn.Control, &cast.Control{Op: cast.Resume})
+		st.x.Submit(st.conn.Socket, &cast.Control{Op: cast.Resume})
 	}
 }

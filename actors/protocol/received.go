@@ -94,7 +94,7 @@ func (st *stage) waits(p packet.Packet) bool {
 		s.behind = true
 		st.pause()
 	}
-	return s.phase == authenticating && s.exchange == nil || s.phase == starting || s.ratePaused || s.behind
+	return s.phase == authenticating && !s.exchanging() || s.phase == starting || s.ratePaused || s.behind
 }
 
 // subscribed is told of a SUBACK.
@@ -127,9 +127,8 @@ func (st *stage) unhold() {
 		st.held.Pop(st.x)
 		all = append(all, r)
 	}
-	if st.s.parting != nil {
-		all = append(all, st.s.parting)
-		st.s.parting = nil
+	if end := st.parted(); end != nil {
+		all = append(all, end)
 	}
 	for i := len(all) - 1; i >= 0; i-- {
 		st.x.Return(all[i])

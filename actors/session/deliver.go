@@ -181,7 +181,7 @@ func (st *stage) full() bool {
 		return false
 	}
 	st.s.congested = true
-	st.x.Submit(st.s.conn.Control, &cast.Control{Op: cast.NotifyDrain})
+	st.x.Submit(st.s.conn.Socket, &cast.Control{Op: cast.NotifyDrain})
 	return true
 }
 

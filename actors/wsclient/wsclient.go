@@ -195,7 +195,7 @@ func (c *client) send(ctx *cell.Context, msg *cast.Send) {
 	}
 	count(ctx, sent[:], c.env.Metrics.PacketsSent[:])
 	ctx.Count(&c.packetsOut, int64(msg.Len()))
-	ctx.Write(c.conn.Out, b)
+	ctx.Write(c.conn.Socket, b)
 }
 
 // append appends one packet, unless the client does not take it.
@@ -263,7 +263,7 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 	}
 	ctx.Count(&c.messagesOut, n)
 	ctx.Count(&c.packetsOut, n+releases)
-	ctx.Write(c.conn.Out, b)
+	ctx.Write(c.conn.Socket, b)
 }
 
 func (c *client) pubrel(ctx *cell.Context, b []byte, id packet.ID, code packet.ReasonCode) []byte {
@@ -337,7 +337,7 @@ func (c *client) shutdown(ctx *cell.Context, msg *cast.Shutdown) {
 	}
 	slot.Edit(ctx, &c.state).closing = true
 	ctx.Clear(c.keepAlive.Timer())
-	ctx.Submit(c.conn.Control, &cast.Control{Op: cast.CloseSocket, Reason: msg.Reason, Detail: msg.Detail})
+	ctx.Submit(c.conn.Socket, &cast.Control{Op: cast.CloseSocket, Reason: msg.Reason, Detail: msg.Detail})
 }
 
 // poison: packets from the socket are the protocol actor's to answer; a delivery

@@ -117,7 +117,7 @@ func peerText(p netip.AddrPort) string {
 func clientOf(c *cast.Client) api.Client {
 	return api.Client{ClientID: c.ClientID, Username: c.Username, Peer: peerText(c.Peer), Listener: c.Conn.Listener.Name,
 		Transport: c.Conn.Listener.Transport, Protocol: versionText(c.Version), CleanStart: c.CleanStart, KeepAlive: int(c.KeepAlive),
-		Expiry: c.Expiry, Durability: c.Durability, ConnectedAt: *at(c.ConnectedAt), Conn: c.Conn.Name(), Loop: c.Conn.LoopIndex, Figures: new(api.Figures)}
+		Expiry: c.Expiry, Durability: c.Durability, ConnectedAt: *at(c.ConnectedAt), Conn: c.Conn.Name(), Loop: int(c.Conn.LoopIndex), Figures: new(api.Figures)}
 }
 
 func versionText(v packet.Version) string { return v.String() }

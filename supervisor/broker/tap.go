@@ -46,7 +46,7 @@ func (b *Broker) Tap(ctx context.Context, client string, see func(*microscope.Ch
 
 // change sets who taps the connection, on its loop.
 func (t *tap) change(ctx context.Context, f func([]cast.Tap) []cast.Tap) error {
-	return onGroups(ctx, []*cell.Cell{&t.conn.Client}, func(int) { t.conn.Taps = f(t.conn.Taps) })
+	return onGroups(ctx, []*cell.Cell{&t.conn.Client}, func(int) { t.conn.SetTaps(f(t.conn.Taps())) })
 }
 
 // stopTime bounds the wait for the connection's loop.

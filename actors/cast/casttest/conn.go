@@ -26,7 +26,7 @@ type Conn struct {
 func New(testing.TB) *Conn {
 	c := &Conn{Conn: cast.Conn{Serial: 7, Peer: netip.MustParseAddrPort("127.0.0.1:50000"),
 		Listener: &cast.Listener{Name: "ws:8083", Transport: "ws", Loopback: true, AllowAnonymous: true}}}
-	c.Out, c.Control = (*out)(c), (*control)(c)
+	c.Socket = (*socket)(c)
 	return c
 }
 
@@ -44,15 +44,13 @@ func (o owner) Crashed(*cell.Crash) { o.c.Crashes++ }
 // Abort implements cell.Owner.
 func (o owner) Abort(*cell.Cell, *cell.Crash) { o.c.Aborted = true }
 
-type out Conn
+type socket Conn
 
 // Append implements cell.Sink.
-func (o *out) Append(b []byte) { o.Written = append(o.Written, b...) }
-
-type control Conn
+func (c *socket) Append(b []byte) { c.Written = append(c.Written, b...) }
 
 // Accept implements cell.Acceptor.
-func (c *control) Accept(m cell.Message) { c.Controls = append(c.Controls, m.(*cast.Control)) }
+func (c *socket) Accept(m cell.Message) { c.Controls = append(c.Controls, m.(*cast.Control)) }
 
 // Take is what was written since the last call.
 func (c *Conn) Take() []byte {

@@ -43,24 +43,24 @@ const (
 	dead
 )
 
-// Conn is one connection: the core's part, around the part that the actors see.
+// Conn is one connection: the core's part, around the part that the actors see. An
+// idle one needs little: what it is about to write, and what was only of use at the
+// door or is only in trouble, is behind pointers that are nil then.
 type Conn struct {
 	base     cast.Conn
 	loop     *Loop
 	listener *Listener
 	sock     socket
+	next     *Conn // of loop.conns
+	prev     *Conn
 
-	layer   layer
-	held    []byte // bytes of an unfinished header, before inMQTT
-	out     []byte // wire bytes to be written
-	off     int    // of out, written already
-	turn    []byte // MQTT bytes of this turn, to be framed and encrypted
-	handsh  *tls.Handshake
+	door    *door    // nil from inMQTT on
+	bufs    *buffers // nil: nothing is to be written
+	trouble *trouble // nil: none
 	secure  *tls.Session
 	ws      *ws.Driver
-	parting *parting // the WebSocket has ended
-	request *http.Request
 
+	layer   layer
 	dirty   bool // in loop.dirty
 	paused  bool // an actor wants nothing read
 	full    bool // the out-buffer is above its high mark: nothing is read
@@ -72,10 +72,52 @@ type Conn struct {
 	reading bool // what want was told last
 	writing bool
 	reason  metrics.Close
-	detail  string
-	crashes []int64
 
 	deadline *group.Timer // of the handshakes, of a write, of lingering; nil: off
+}
+
+// door is what the layers in front of MQTT need.
+type door struct {
+	held    []byte // bytes of an unfinished header
+	handsh  *tls.Handshake
+	request *http.Request
+}
+
+// trouble is what is said of the end, and when actors have crashed.
+type trouble struct {
+	detail  string
+	crashes []int64
+	parting *parting // the WebSocket has ended
+}
+
+func (c *Conn) troubles() *trouble {
+	if c.trouble == nil {
+		c.trouble = new(trouble)
+	}
+	return c.trouble
+}
+
+// parting is how the WebSocket has ended, nil: it has not.
+func (c *Conn) parting() *parting {
+	if c.trouble == nil {
+		return nil
+	}
+	return c.trouble.parting
+}
+
+// because says why the connection ends, for the log.
+func (c *Conn) because(detail string) {
+	if detail != "" || c.trouble != nil {
+		c.troubles().detail = detail
+	}
+}
+
+// why is what because said.
+func (c *Conn) why() string {
+	if c.trouble == nil {
+		return ""
+	}
+	return c.trouble.detail
 }
 
 // Conn implements cast.Owned.
@@ -93,19 +135,19 @@ func (c *Conn) ChaosScope() chaos.Scope {
 // Crashed implements cell.Owner: crashes of a connection's actors count against
 // it alone.
 func (c *Conn) Crashed(crash *cell.Crash) {
-	now := c.loop.g.Now()
-	keep := c.crashes[:0]
-	for _, at := range c.crashes {
+	now, t := c.loop.g.Now(), c.troubles()
+	keep := t.crashes[:0]
+	for _, at := range t.crashes {
 		if at > now-int64(c.loop.opts.Bounds.Load().CrashWindow) {
 			keep = append(keep, at)
 		}
 	}
-	c.crashes = keep
+	t.crashes = keep
 	if crash.Poison {
 		return
 	}
-	c.crashes = append(c.crashes, now)
-	if len(c.crashes) > c.loop.opts.Bounds.Load().MaxCrashes {
+	t.crashes = append(t.crashes, now)
+	if len(t.crashes) > c.loop.opts.Bounds.Load().MaxCrashes {
 		c.fail(metrics.ClosePoison, "too many crashes")
 	}
 }
@@ -115,7 +157,7 @@ func (c *Conn) Crashed(crash *cell.Crash) {
 // long the actor takes.
 func (c *Conn) Abort(_ *cell.Cell, crash *cell.Crash) {
 	c.fail(metrics.ClosePoison, crash.Text)
-	if crash.Restart && c.base.Out != nil {
+	if crash.Restart && c.base.Socket != nil {
 		c.base.Client.Push(&cast.Closed{Reason: metrics.ClosePoison})
 		c.base.Protocol.Push(&cast.Closed{Reason: metrics.ClosePoison})
 	}
@@ -127,16 +169,13 @@ func (c *Conn) Append(b []byte) {
 		return
 	}
 	c.tapped(false, b)
-	if c.ws == nil && c.secure == nil {
-		if c.out == nil {
-			c.out = c.loop.buffer()
-		}
-		c.out = append(c.out, b...)
+	if w := c.buffers(); c.ws == nil && c.secure == nil {
+		w.append(c.loop, b)
 	} else {
-		if c.turn == nil {
-			c.turn = c.loop.buffer()
+		if w.turn == nil {
+			w.turn = c.loop.buffer()
 		}
-		c.turn = append(c.turn, b...)
+		w.turn = append(w.turn, b...)
 	}
 	c.base.Pending.Add(int64(len(b)))
 	c.touch()

@@ -37,7 +37,7 @@ type epoll struct {
 	events []unix.EpollEvent
 	blocks bool  // waits in epoll_wait itself
 	passed int64 // when the scheduler was passed last; of blocks
-	conns  map[int32]*Conn
+	conns  connsByFd
 	accept map[int32]func()
 }
 
@@ -53,7 +53,7 @@ func newEpoll(l *Loop) (*epoll, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	e := &epoll{loop: l, fd: fd, blocks: takeProcessor(), events: make([]unix.EpollEvent, 512), conns: map[int32]*Conn{}, accept: map[int32]func(){}}
+	e := &epoll{loop: l, fd: fd, blocks: takeProcessor(), events: make([]unix.EpollEvent, 512), accept: map[int32]func(){}}
 	if !e.blocks {
 		if err := e.nest(); err != nil {
 			return nil, err
@@ -191,7 +191,7 @@ func (e *epoll) handle(ev unix.EpollEvent) {
 		f()
 		return
 	}
-	c := e.conns[ev.Fd]
+	c := e.conns.at(ev.Fd)
 	if c == nil {
 		return
 	}
@@ -225,10 +225,35 @@ type fdSocket struct {
 	fd int
 }
 
+// connsByFd is the connections of a loop by their descriptors: those are small
+// numbers, which the kernel gives out anew as soon as they are free. A map of
+// pointers took 50 bytes for each connection.
+type connsByFd struct{ pages []*[fdsPerPage]*Conn }
+
+const fdsPerPage = 512
+
+func (t *connsByFd) at(fd int32) *Conn {
+	if i := int(fd) / fdsPerPage; i < len(t.pages) && t.pages[i] != nil {
+		return t.pages[i][fd%fdsPerPage]
+	}
+	return nil
+}
+
+func (t *connsByFd) set(fd int, c *Conn) {
+	i := fd / fdsPerPage
+	for i >= len(t.pages) {
+		t.pages = append(t.pages, nil)
+	}
+	if t.pages[i] == nil {
+		t.pages[i] = new([fdsPerPage]*Conn)
+	}
+	t.pages[i][fd%fdsPerPage] = c
+}
+
 func (e *epoll) addSocket(c *Conn, fd int) error {
 	s := &fdSocket{e: e, fd: fd}
 	c.sock = s
-	e.conns[int32(fd)] = c
+	e.conns.set(fd, c)
 	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: int32(fd)}
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(e.fd, unix.EPOLL_CTL_ADD, fd, &ev))
 }
@@ -269,7 +294,7 @@ func (s *fdSocket) shutdown() { _ = unix.Shutdown(s.fd, unix.SHUT_WR) }
 func (s *fdSocket) deaf() { _ = unix.EpollCtl(s.e.fd, unix.EPOLL_CTL_DEL, s.fd, nil) }
 
 func (s *fdSocket) close() {
-	delete(s.e.conns, int32(s.fd))
+	s.e.conns.set(s.fd, nil)
 	_ = unix.Close(s.fd)
 }
 

@@ -23,7 +23,7 @@ func newHandshake(c *Conn) *tls.Handshake {
 
 // handshake feeds the TLS handshake, which runs on the pool.
 func (c *Conn) handshake(b []byte) {
-	err := c.handsh.Feed(b)
+	err := c.door.handsh.Feed(b)
 	c.handshakeOutput()
 	if err != nil {
 		c.secureFail(err)
@@ -33,9 +33,7 @@ func (c *Conn) handshake(b []byte) {
 }
 
 func (c *Conn) handshakeOutput() {
-	n := len(c.out)
-	c.out = c.handsh.Output(c.out)
-	if len(c.out) > n {
+	if c.encrypted(c.door.handsh.Output(c.wireBytes())) {
 		c.touch()
 	}
 }
@@ -43,16 +41,16 @@ func (c *Conn) handshakeOutput() {
 // handshakeWake is called on the loop when the handshake has something to say,
 // or is done.
 func (c *Conn) handshakeWake() {
-	if c.layer != inTLS || c.handsh == nil {
+	if c.layer != inTLS || c.door.handsh == nil {
 		return
 	}
 	c.handshakeOutput()
-	s, err, ok := c.handsh.Done()
+	s, err, ok := c.door.handsh.Done()
 	if !ok {
-		c.ahead(c.handsh.Waiting())
+		c.ahead(c.door.handsh.Waiting())
 		return
 	}
-	c.handsh = nil
+	c.door.handsh = nil
 	c.ahead(false)
 	switch {
 	case err == nil:
@@ -112,8 +110,8 @@ var proxyV2Signature = []byte("\r\n\r\n\x00\r\nQUIT\n")
 
 // proxy reads the PROXY header and returns what lies behind it.
 func (c *Conn) proxy(b []byte) []byte {
-	c.held = append(c.held, b...)
-	n, ok := proxyHeader(c.held, c.listener.Proxy)
+	c.door.held = append(c.door.held, b...)
+	n, ok := proxyHeader(c.door.held, c.listener.Proxy)
 	if !ok {
 		c.loop.opts.Log.Info().Str("conn", c.base.Name()).Stringer("peer", c.base.Peer).Msg("proxy header missing or malformed")
 		c.end(metrics.CloseFault, nil)
@@ -122,7 +120,7 @@ func (c *Conn) proxy(b []byte) []byte {
 	if n == 0 {
 		return nil
 	}
-	h, err := proxyproto.Read(bufio.NewReader(bytes.NewReader(c.held[:n])))
+	h, err := proxyproto.Read(bufio.NewReader(bytes.NewReader(c.door.held[:n])))
 	if err != nil {
 		c.loop.opts.Log.Info().Str("conn", c.base.Name()).Stringer("peer", c.base.Peer).Err(err).Msg("proxy header malformed")
 		c.end(metrics.CloseFault, err)
@@ -137,8 +135,8 @@ func (c *Conn) proxy(b []byte) []byte {
 		c.end(metrics.CloseRefused, nil)
 		return nil
 	}
-	rest := c.held[n:]
-	c.held = nil
+	rest := c.door.held[n:]
+	c.door.held = nil
 	c.unproxied()
 	return rest
 }

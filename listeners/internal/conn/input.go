@@ -20,6 +20,9 @@ func (c *Conn) open() {
 	c.reading = true
 	c.base.LastRead.Store(l.g.Now())
 	c.layer = inProxy
+	if c.listener.Proxy != ProxyOff || c.listener.TLS != nil || c.listener.Terms.Load().WS != nil {
+		c.door = new(door)
+	}
 	if c.listener.Proxy == ProxyOff {
 		c.unproxied()
 		return
@@ -35,7 +38,7 @@ func (c *Conn) unproxied() {
 	switch {
 	case c.listener.TLS != nil:
 		c.layer = inTLS
-		if c.handsh = newHandshake(c); c.handsh == nil {
+		if c.door.handsh = newHandshake(c); c.door.handsh == nil {
 			c.end(metrics.CloseShutdown, nil)
 		}
 	default:
@@ -55,9 +58,9 @@ func (c *Conn) decrypted() {
 // startMQTT hands the connection to its actors.
 func (c *Conn) startMQTT() {
 	l := c.loop
-	c.layer = inMQTT
+	c.layer, c.door = inMQTT, nil
 	c.disarm()
-	c.base.Out, c.base.Control, c.base.LoopIndex = c, c, l.index
+	c.base.Socket, c.base.LoopIndex = c, int16(l.index)
 	l.opts.Actors(&c.base, c, l.g, c.listener)
 	sup := l.sup.Cell()
 	sup.Push(supervisor.Start(&c.base.Protocol))
@@ -81,7 +84,9 @@ func (c *Conn) input(b []byte) {
 	}
 	if c.secure != nil {
 		var err error
-		l.plain, c.out, err = c.secure.Feed(b, l.plain[:0], c.out)
+		var out []byte
+		l.plain, out, err = c.secure.Feed(b, l.plain[:0], c.wireBytes())
+		c.encrypted(out)
 		c.application(l.plain)
 		if err != nil {
 			c.secureError(err)
@@ -134,7 +139,7 @@ func (c *Conn) mqtt(b []byte) {
 		c.use()
 		return
 	}
-	if c.parting != nil {
+	if c.parting() != nil {
 		return // a close frame was read: what follows it says nothing
 	}
 	c.tappedFrames(true, b)
@@ -181,10 +186,11 @@ type parting struct {
 // part notes the end; the turn's flush performs it, which no crash of an actor
 // in between takes away.
 func (c *Conn) part(err error, frames []byte) {
-	c.parting = &parting{append([]byte(nil), frames...), metrics.ClosePeer, err.Error()}
+	p := &parting{append([]byte(nil), frames...), metrics.ClosePeer, err.Error()}
+	c.troubles().parting = p
 	var ce *ws.CloseError
 	if errors.As(err, &ce) && !ce.Peer {
-		c.parting.reason = metrics.CloseFault
+		p.reason = metrics.CloseFault
 		c.loop.opts.Log.Warn().Str("conn", c.base.Name()).Stringer("peer", c.base.Peer).Str("label", string(ce.Label)).
 			Int("code", ce.Code).Msg("websocket closed")
 	}
@@ -195,9 +201,9 @@ func (c *Conn) part(err error, frames []byte) {
 func (c *Conn) upgrade(b []byte) []byte {
 	l := c.loop
 	in := b
-	if len(c.held) > 0 {
-		c.held = append(c.held, b...)
-		in = c.held
+	if len(c.door.held) > 0 {
+		c.door.held = append(c.door.held, b...)
+		in = c.door.held
 	}
 	if c.ws == nil {
 		c.ws = new(ws.Driver)
@@ -206,8 +212,8 @@ func (c *Conn) upgrade(b []byte) []byte {
 	l.frame = out
 	switch res.Outcome {
 	case ws.NeedMore:
-		if len(c.held) == 0 {
-			c.held = append([]byte(nil), b...)
+		if len(c.door.held) == 0 {
+			c.door.held = append([]byte(nil), b...)
 		}
 		return nil
 	case ws.Refused:
@@ -217,14 +223,14 @@ func (c *Conn) upgrade(b []byte) []byte {
 		c.finish(metrics.CloseHTTP, res.Refusal.Label)
 		return nil
 	case ws.PlainHTTP:
-		c.ws, c.request = nil, res.Request
+		c.ws, c.door.request = nil, res.Request
 		c.layer = inBody
-		c.held = nil
+		c.door.held = nil
 		return c.startBody(in[res.Consumed:])
 	}
 	c.wire(out)
 	rest := in[res.Consumed:]
-	c.held = nil
+	c.door.held = nil
 	c.startMQTT()
 	return rest
 }
@@ -233,7 +239,7 @@ func (c *Conn) upgrade(b []byte) []byte {
 const maxBody = 1 << 20
 
 func (c *Conn) startBody(rest []byte) []byte {
-	r := c.request
+	r := c.door.request
 	if r.ContentLength < 0 || r.ContentLength > maxBody || len(r.TransferEncoding) > 0 {
 		c.Respond(http.StatusRequestEntityTooLarge, "Request Entity Too Large\nA body needs a Content-Length of at most 1 MiB.\n")
 		return nil
@@ -246,12 +252,12 @@ func (c *Conn) startBody(rest []byte) []byte {
 }
 
 func (c *Conn) body(b []byte) {
-	c.held = append(c.held, b...)
-	if int64(len(c.held)) < c.request.ContentLength {
+	c.door.held = append(c.door.held, b...)
+	if int64(len(c.door.held)) < c.door.request.ContentLength {
 		return
 	}
 	c.layer = inHTTP
-	body := c.held[:c.request.ContentLength]
-	c.held = nil
-	c.listener.serve(c, c.request, body)
+	body := c.door.held[:c.door.request.ContentLength]
+	c.door.held = nil
+	c.listener.serve(c, c.door.request, body)
 }

@@ -3,6 +3,7 @@
 package conn
 
 import (
+	"iter"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,7 +68,8 @@ type Loop struct {
 	free   [][]byte
 	// freeBytes is the capacity of what is in free.
 	freeBytes int
-	conns     map[*Conn]struct{}
+	idleBufs  []*buffers
+	conns     *Conn // all of them, linked: a table beside them would take as much as a small connection's buffers
 	n         atomic.Int64
 	turn      int64 // when the first ready socket was taken up, since the last flush; 0: none was
 
@@ -96,7 +98,7 @@ func NewLoop(index int, opts *Options) (*Loop, error) {
 
 // bare makes a loop that does not know how to wait.
 func bare(index int, opts *Options) *Loop {
-	l := &Loop{opts: opts, index: index, shared: ws.NewShared(), conns: map[*Conn]struct{}{}, stopped: make(chan struct{})}
+	l := &Loop{opts: opts, index: index, shared: ws.NewShared(), stopped: make(chan struct{})}
 	l.g = group.New("loop/"+string(rune('0'+index)), opts.Clock, func() { l.poll.wake() })
 	l.sup = supervisor.New("client_sup/"+string(rune('0'+index)), l.g, supervisor.Options{Strategy: supervisor.SimpleOneForOne,
 		Shutdown: opts.Shutdown, Leave: l.tellAll, Kill: l.dropAll}, opts.Log)
@@ -277,7 +279,10 @@ func (l *Loop) giveBack(b []byte) {
 
 // add takes a connection in; on the loop only.
 func (l *Loop) add(c *Conn) {
-	l.conns[c] = struct{}{}
+	if c.next = l.conns; c.next != nil {
+		c.next.prev = c
+	}
+	l.conns = c
 	l.n.Add(1)
 	c.counted = true
 	m := l.opts.Env.Metrics
@@ -288,7 +293,29 @@ func (l *Loop) add(c *Conn) {
 // remove forgets a connection.
 func (l *Loop) remove(c *Conn) {
 	l.uncount(c)
-	delete(l.conns, c)
+	switch {
+	case c.prev != nil:
+		c.prev.next = c.next
+	case l.conns == c:
+		l.conns = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.next, c.prev = nil, nil
+}
+
+// all is every connection of the loop; the one at hand may leave.
+func (l *Loop) all() iter.Seq[*Conn] {
+	return func(yield func(*Conn) bool) {
+		for c := l.conns; c != nil; {
+			next := c.next
+			if !yield(c) {
+				return
+			}
+			c = next
+		}
+	}
 }
 
 // uncount takes a connection out of the figures: it is over, even if its last
@@ -307,7 +334,7 @@ func (l *Loop) uncount(c *Conn) {
 // broker stops. Any goroutine may call it.
 func (l *Loop) tellAll() {
 	l.Post(func() {
-		for c := range l.conns {
+		for c := range l.all() {
 			if c.layer == inMQTT {
 				c.base.Protocol.Push(&cast.Kick{Code: packet.ServerShuttingDown, Reason: metrics.CloseShutdown})
 			} else if c.layer != lingering {
@@ -320,7 +347,7 @@ func (l *Loop) tellAll() {
 // dropAll lets go of every socket of the loop.
 func (l *Loop) dropAll() {
 	l.Post(func() {
-		for c := range l.conns {
+		for c := range l.all() {
 			c.drop()
 		}
 	})

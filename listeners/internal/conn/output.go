@@ -15,16 +15,13 @@ import (
 func (c *Conn) wire(b []byte) {
 	c.tappedFrames(false, b)
 	if c.secure != nil {
-		out, err := c.secure.AppendEncrypted(c.out, b)
-		c.out = out
+		out, err := c.secure.AppendEncrypted(c.wireBytes(), b)
+		c.encrypted(out)
 		if err != nil {
 			c.fail(metrics.CloseInternal, err.Error())
 		}
 	} else {
-		if c.out == nil {
-			c.out = c.loop.buffer()
-		}
-		c.out = append(c.out, b...)
+		c.buffers().append(c.loop, b)
 	}
 	c.touch()
 }
@@ -32,8 +29,8 @@ func (c *Conn) wire(b []byte) {
 // flush frames and encrypts what the turn has brought, and writes.
 func (c *Conn) flush() {
 	c.wrap()
-	if c.parting != nil && !c.paused { // paused: there are packets to be handled yet
-		c.finish(c.parting.reason, c.parting.detail)
+	if p := c.parting(); p != nil && !c.paused { // paused: there are packets to be handled yet
+		c.finish(p.reason, p.detail)
 	}
 	if !c.blocked {
 		c.write()
@@ -42,7 +39,7 @@ func (c *Conn) flush() {
 		return
 	}
 	c.pressure()
-	if c.closing && len(c.out) == c.off {
+	if c.closing && c.bufs == nil {
 		c.linger()
 		return
 	}
@@ -52,20 +49,21 @@ func (c *Conn) flush() {
 // wrap makes one WebSocket message, and as few TLS records as it takes, of the
 // turn's MQTT bytes.
 func (c *Conn) wrap() {
-	if len(c.turn) == 0 {
+	if c.bufs == nil || len(c.bufs.turn) == 0 {
 		return
 	}
-	b := c.turn
+	turn := c.bufs.turn
+	b := turn
 	if c.ws != nil {
-		if c.parting == nil {
+		if c.parting() == nil {
 			c.loop.frame = c.ws.AppendMessage(c.loop.frame[:0], b)
 		} else { // its close frame is not written yet
 			c.loop.frame = c.ws.AppendLast(c.loop.frame[:0], b)
 		}
 		b = c.loop.frame
 	}
-	c.loop.giveBack(c.turn)
-	c.turn = nil
+	c.loop.giveBack(turn)
+	c.bufs.turn = nil
 	if len(b) > 0 {
 		c.wire(b)
 		c.dirty = false
@@ -82,10 +80,14 @@ func (l *Loop) undirty(c *Conn) {
 }
 
 func (c *Conn) write() {
-	for c.off < len(c.out) {
-		n, err := c.sock.write(c.out[c.off:])
+	w := c.bufs
+	if w == nil {
+		return
+	}
+	for w.off < len(w.out) {
+		n, err := c.sock.write(w.out[w.off:])
 		c.loop.opts.Env.Metrics.BytesSent.Add(int64(n))
-		c.off += n
+		w.off += n
 		c.base.BytesOut += int64(n)
 		if err != nil {
 			c.end(metrics.ClosePeer, err)
@@ -97,21 +99,13 @@ func (c *Conn) write() {
 			break
 		}
 	}
-	if c.off == len(c.out) {
-		c.loop.giveBack(c.out)
-		c.out, c.off = nil, 0
-	} else if c.off > 64<<10 || cap(c.out) > 64<<10 && cap(c.out) > 4*(len(c.out)-c.off) {
-		c.settle()
+	w.settle(c.loop)
+	c.base.Pending.Store(int64(len(w.out) - w.off + len(w.turn)))
+	if w.out == nil && len(w.turn) == 0 {
+		c.loop.giveBack(w.turn)
+		w.turn, c.bufs = nil, nil
+		c.loop.idleBuffers(w)
 	}
-	c.base.Pending.Store(int64(len(c.out) - c.off + len(c.turn)))
-}
-
-// settle moves what a peer does not read to a buffer of its own size: a slow one
-// holds no more than it owes.
-func (c *Conn) settle() {
-	left := append(make([]byte, 0, len(c.out)-c.off), c.out[c.off:]...)
-	c.loop.giveBack(c.out)
-	c.out, c.off = left, 0
 }
 
 // writable is told that the socket takes bytes again.
@@ -149,8 +143,8 @@ func (c *Conn) finish(reason metrics.Close, detail string) {
 		return
 	}
 	c.wrap()
-	if c.parting != nil {
-		c.wire(c.parting.frames)
+	if p := c.parting(); p != nil {
+		c.wire(p.frames)
 	}
 	if c.layer == dead {
 		return // nothing could be encrypted any more
@@ -160,9 +154,10 @@ func (c *Conn) finish(reason metrics.Close, detail string) {
 		c.wire(c.loop.frame)
 	}
 	if c.secure != nil {
-		c.out = c.secure.AppendClose(c.out)
+		c.encrypted(c.secure.AppendClose(c.wireBytes()))
 	}
-	c.closing, c.reason, c.detail = true, reason, detail
+	c.closing, c.reason = true, reason
+	c.because(detail)
 	c.arm(c.loop.opts.Bounds.Load().WriteTimeout)
 	c.touch()
 }
@@ -182,7 +177,7 @@ func wsCode(reason metrics.Close) int {
 
 // fail closes the connection because of a fault that its actors cannot answer.
 func (c *Conn) fail(reason metrics.Close, detail string) {
-	c.detail = detail
+	c.because(detail)
 	c.end(reason, nil)
 }
 
@@ -212,7 +207,7 @@ func (c *Conn) linger() {
 // came before is handled first: by the actors since Closed travels behind it, in a
 // TLS handshake once the pool has come to it.
 func (c *Conn) gone(err error) {
-	if c.layer == inTLS && c.handsh != nil && !c.closing && c.handsh.End() {
+	if c.layer == inTLS && c.door.handsh != nil && !c.closing && c.door.handsh.End() {
 		c.over = true
 		c.sock.deaf()
 		return
@@ -240,14 +235,14 @@ func (c *Conn) tell(reason metrics.Close, err error) {
 	l := c.loop
 	l.opts.Env.Metrics.Closed[reason].Add(1)
 	if e := l.opts.Log.Debug(); e.Enabled() {
-		e.Str("conn", c.base.Name()).Stringer("peer", c.base.Peer).Stringer("reason", reason).Str("detail", c.detail).
+		e.Str("conn", c.base.Name()).Stringer("peer", c.base.Peer).Stringer("reason", reason).Str("detail", c.why()).
 			AnErr("error", err).Msg("connection closed")
 	}
-	if c.handsh != nil {
-		c.handsh.Cancel()
-		c.handsh = nil
+	if d := c.door; d != nil && d.handsh != nil {
+		d.handsh.Cancel()
+		d.handsh = nil
 	}
-	for _, t := range c.base.Taps {
+	for _, t := range c.base.Taps() {
 		t.Closed(reason)
 	}
 	if c.layer == inMQTT {
@@ -268,9 +263,12 @@ func (c *Conn) drop() {
 	c.layer = dead
 	c.disarm()
 	c.sock.close()
-	c.loop.giveBack(c.out)
-	c.loop.giveBack(c.turn)
-	c.out, c.turn, c.held = nil, nil, nil
+	if w := c.bufs; w != nil {
+		c.loop.giveBack(w.out)
+		c.loop.giveBack(w.turn)
+		c.bufs = nil // and not handed on: a write may be under way that found the peer gone
+	}
+	c.door = nil
 	c.base.Pending.Store(0)
 	c.loop.remove(c)
 }
