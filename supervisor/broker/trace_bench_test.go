@@ -21,11 +21,12 @@ func BenchmarkTraceOfSomebodyElse(b *testing.B) {
 	for _, tc := range []struct {
 		name   string
 		traced trace.By
-	}{{"off", ""}, {"client", trace.ByClient}, {"topic", trace.ByTopic}} {
+		value  string
+	}{{"off", "", ""}, {"client", trace.ByClient, "somebody/else"}, {"topic", trace.ByTopic, "somebody/+/else"}, {"ip", trace.ByIP, "192.0.2.0/24"}} {
 		b.Run(tc.name, func(b *testing.B) {
 			br := brokertest.Start(b)
 			if tc.traced != "" {
-				_, err := br.Trace().Start(trace.Rule{By: tc.traced, Value: "somebody/else"}, 0, "", time.Now())
+				_, err := br.Trace().Start(trace.Rule{By: tc.traced, Value: tc.value}, 0, "", time.Now())
 				require.NoError(b, err)
 			}
 			sub := join(b, br, clean(packet.V311, "sub"))
