@@ -27,10 +27,14 @@ func TestTheArticleInABrowser(t *testing.T) {
 			p.Size(size.width, size.height)
 			p.Eval(nil, "document.activeElement.blur(), scrollTo(0, 0)")
 			require.Empty(t, p.Overflow(), "wider than %d", size.width)
+			contrast, focus := p.Looks()
+			require.Empty(t, append(contrast, focus...), "at %d pixels", size.width)
+			p.Eval(nil, "document.activeElement.blur()")
 			p.Shot(shots, fmt.Sprintf("websocket-%s-%d", name, size.width))
 		}
 		p.Size(1440, 900)
 	}
+	p.Scheme("light")
 	p.Open("http://" + b.Addr("dashboard").String() + "/#/websocket")
 	p.Fill("Name", "admin")
 	p.Fill("Password", "public")

@@ -95,7 +95,7 @@ export function Table<T>(props: TableProps<T>) {
         <Pager page={page} pages={pages} total={shown.total} size={size} />
       )}
       {shown?.truncated && (
-        <p class="cut" role="status">
+        <p class="bounded" role="status">
           The broker stopped looking at its bound (<code>dashboard.max_scan</code>): there may be more, and others may come first.
         </p>
       )}
