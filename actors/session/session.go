@@ -56,52 +56,54 @@ const (
 	timerExpiry
 )
 
-// state is what changes with nearly every message.
+// state is what changes with nearly every message. It is copied for each, and there
+// is one for each session: its small fields lie together.
 type state struct {
+	ready      bool // the CONNACK has left, deliveries may
+	version    packet.Version
+	durability cast.Durability // of the client
+	congested  bool            // Drained will come
+	choked     bool            // publishers know that QoS 0 has no room
+	owing      bool            // there may be something for lookup to do
+	looking    bool            // a Match is under way, see lookToken
+	batchLast  bool            // there are no more of batchOf's first filter
+	present    bool            // the session existed before the connection
+	kept       bool            // the store has a record of it
+	over       bool            // Expired was sent
+	lasting    bool            // the store keeps the session, though it ends with its connection, for its backlog
+	destroyed  bool
+	nextID     packet.ID
+	expiry     uint32 // seconds; 0: ends with the connection
+	maxPacket  uint32 // the client's; 0: none
+	willDelay  uint32
+	life       uint32 // how often the cell began a session anew; see cast.Subscription
+
 	conn       *cast.Conn // nil: no connection
 	epoch      uint64
-	ready      bool // the CONNACK has left, deliveries may
 	username   string
-	version    packet.Version
-	expiry     uint32 // seconds; 0: ends with the connection
-	window     int    // in flight at most: ours and the client's Receive Maximum
-	maxPacket  uint32 // the client's; 0: none
+	window     int // in flight at most: ours and the client's Receive Maximum
 	will       *packet.Will
-	willDelay  uint32
-	gone       int64 // when the connection was lost
-	grace      int64 // after a restart of the broker: until when a client that comes back has not died
-	nextID     packet.ID
+	gone       int64              // when the connection was lost
+	grace      int64              // after a restart of the broker: until when a client that comes back has not died
 	sent       uint64             // order of the inflight
 	queued     int                // bytes in queue
 	token      uint64             // of commits and routes
 	submitted  uint64             // highest tag of a commit
 	committed  uint64             // highest tag that is durable, or need not be
 	synced     uint64             // highest tag of a commit that waits for the disk
-	durability cast.Durability    // of the client
 	starting   uint64             // tag of the commit that the CONNACK waits for
-	congested  bool               // Drained will come
-	choked     bool               // publishers know that QoS 0 has no room
-	owing      bool               // there may be something for lookup to do
-	looking    bool               // a Match is under way
-	lookToken  uint64             // of it
+	lookToken  uint64             // of the Match that is under way
 	walking    *lookup            // the filters whose retained messages are asked for
 	batch      []*message.Message // of them, those that were found and not delivered yet
 	batchOf    *lookup            // its first filter is the one that they match
-	batchLast  bool               // there are no more of that filter
-	life       uint32             // how often the cell began a session anew; see cast.Subscription
-	present    bool               // the session existed before the connection
-	kept       bool               // the store has a record of it
-	over       bool               // Expired was sent
 	passing    []item             // QoS 2, of shared groups: see hold; immutable
 	passTag    uint64             // of the commit by which the store has them no more
 	backlog    *backlog           // what of the queue is in the store only, behind what is in memory; nil: nothing
 	fetching   uint64             // token of the fetch, or tag of the commit before the next one; 0: none
 	sure       uint64             // a fetch misses nothing up to this position but what is gone
 	groups     int                // subscriptions of shared groups
-	lasting    bool               // the store keeps the session, though it ends with its connection, for its backlog
-	destroyed  bool
-	destroying int           // routes that are still to go
-	dead       []*store.Dead // dead letters, oldest first; immutable, a change makes a new slice
+	destroying int                // routes that are still to go
+	dead       []*store.Dead      // dead letters, oldest first; immutable, a change makes a new slice
 }
 
 var slot = cell.NewSlot[state]()
