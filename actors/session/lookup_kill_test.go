@@ -254,3 +254,18 @@ func TestASubscribeBehindAKillIsGivenEverything(t *testing.T) {
 	}
 	require.Len(t, hears.got, 9)
 }
+
+// A SUBSCRIBE that repeats one is given what came live before it, also when that
+// is not acknowledged yet and the process is killed.
+func TestWhatIsInFlightLiveIsOwedToALaterSubscribe(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	e := d.open(kept)
+	d.subscribe(e, filter("t", 2))
+	d.publish(retained(2, "t", "kept"))
+	require.Equal(t, []string{"q2 #1 kept"}, e.sent())
+	d.subscribe(e, filter("t", 2))
+	suback := 1 + slices.IndexFunc(d.engine.commits, func(c *store.Commit) bool { return c.Ops[0].Filter != nil && c.Ops[0].Filter.Owed != nil })
+	require.Positive(t, suback)
+	_, hears := goOn(t, d.engine.commits[:suback], newEar())
+	require.Equal(t, map[string]int{"kept": 2}, hears.got)
+}

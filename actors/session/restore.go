@@ -129,7 +129,8 @@ func (s *Session) restoreFilter(f *store.Filter) *cast.Subscription {
 }
 
 // restoreLookups takes up the lookups that the kill has cut off. What they have
-// found and the session still has was found before their place was written.
+// found and the session still has was found before their place was written. What
+// it has otherwise came by a subscription before theirs: they owe it again.
 func (s *Session) restoreLookups(in *store.Stored, subs []*cast.Subscription) {
 	rest := &lookup{again: in.Record.Disconnected == 0}
 	for i := range in.Filters {
@@ -150,14 +151,16 @@ func (s *Session) restoreLookups(in *store.Stored, subs []*cast.Subscription) {
 	if !s.state.owing {
 		return
 	}
-	for _, m := range in.Queue {
-		s.early.Load(m.ID.Seq, 0)
+	for _, seq := range in.Found {
+		s.early.Load(seq, 0)
 	}
 	for _, w := range in.Waiting {
 		s.early.Load(w.Seq, 0)
 	}
 	for i := range in.Inflight {
-		s.early.Load(in.Inflight[i].Message.ID.Seq, 0)
+		if x := &in.Inflight[i]; x.Retain {
+			s.early.Load(x.Message.ID.Seq, 0)
+		}
 	}
 }
 
