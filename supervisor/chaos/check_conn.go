@@ -114,6 +114,9 @@ func (c *conn) expected(h *history) (truth, string) {
 	if p.crossed() {
 		return maybe, ""
 	}
+	if h.forgot(c, p) {
+		return maybe, ""
+	}
 	e := p.expiry
 	if p.leaving < c.opened {
 		// The broker may have seen the end of the connection before the DISCONNECT

@@ -40,7 +40,7 @@ func (h *history) message(id uint64) *msg {
 		return nil
 	}
 	w := c.open.Will
-	m := &msg{id: id, client: c.client, topic: w.Topic, qos: w.QoS, retain: w.Retain, first: c.opened, conns: []int{c.id}, answered: never, will: c}
+	m := &msg{id: id, client: c.client, topic: w.Topic, qos: w.QoS, retain: w.Retain, memory: c.memory, first: c.opened, conns: []int{c.id}, answered: never, will: c}
 	h.msgs[id] = m
 	return m
 }
@@ -79,13 +79,14 @@ func (h *history) checkAsked(r receiver, m *msg, got []receipt) {
 // each SUBSCRIBE one of what is retained.
 //
 // What a broker that is killed has sent before it was durable, it may send again:
-// to a session that ended with it as to any new one, and QoS 1.
+// to a session that ended with it as to any new one, and QoS 1; and so of what it
+// keeps in memory, whoever sent or received it.
 func (h *history) checkCopies(r receiver, m *msg, got []receipt) {
 	live, retained, kills, again := 0, 0, 0, 0
 	for i, g := range got {
 		if i > 0 && h.killedBetween(got[i-1].index, g.index) {
 			kills++
-			if retained > 0 && got[i-1].Retain && got[i-1].QoS == packet.QoS1 {
+			if retained > 0 && got[i-1].Retain && (got[i-1].QoS == packet.QoS1 || h.memory[r.client]) {
 				again++ // perhaps by another subscription's QoS
 			}
 			if g.session != got[i-1].session {
@@ -115,7 +116,8 @@ func (h *history) checkCopies(r receiver, m *msg, got []receipt) {
 		}
 	}
 	most := len(filters)
-	if got[0].QoS == packet.QoS1 || slices.ContainsFunc(m.conns, func(c int) bool { return h.conns[c] != nil && h.conns[c].tangled() }) {
+	forgotten := kills > 0 && (m.memory || h.memory[r.client])
+	if got[0].QoS == packet.QoS1 || forgotten || slices.ContainsFunc(m.conns, func(c int) bool { return h.conns[c] != nil && h.conns[c].tangled() }) {
 		most *= max(1, len(m.conns)) + kills // each time it was sent, it may be taken
 	}
 	clause := ClauseOnce
@@ -226,7 +228,7 @@ func (h *history) checkOwed() {
 }
 
 func (h *history) checkDebt(s *session, m *msg) {
-	if s.begin > m.first || s.end < m.answered || h.hasCopy(s.client, m.id) {
+	if s.begin > m.first || s.end < m.answered || !h.kept(m) || h.hasCopy(s.client, m.id) {
 		return
 	}
 	for _, w := range s.subs {

@@ -41,8 +41,8 @@ func (h *history) checkRetained() {
 }
 
 // replacedBefore reports whether m was certainly no longer retained at index i.
-func (m *msg) replacedBefore(i int, kept []*msg) *msg {
-	j := slices.IndexFunc(kept, func(o *msg) bool { return o != m && m.before(o) && o.answered < i })
+func (h *history) replacedBefore(m *msg, i int, kept []*msg) *msg {
+	j := slices.IndexFunc(kept, func(o *msg) bool { return o != m && m.before(o) && o.answered < i && h.kept(o) })
 	if j < 0 {
 		return nil
 	}
@@ -61,7 +61,7 @@ func (h *history) checkStale(g receipt, m *msg, kept []*msg) {
 		if w.asked > g.index || w.refused || !w.matches(m.topic) {
 			continue
 		}
-		if by = m.replacedBefore(w.asked, kept); by == nil {
+		if by = h.replacedBefore(m, w.asked, kept); by == nil {
 			return
 		}
 	}
@@ -83,7 +83,7 @@ func (h *history) checkGiven(w *want, kept map[string][]*msg) {
 		if !w.matches(name) {
 			continue
 		}
-		m := certain(list, w.asked)
+		m := h.certain(list, w.asked)
 		if m == nil || m.qos == packet.QoS0 || h.givenSince(w, m, list) {
 			continue
 		}
@@ -95,9 +95,9 @@ func (h *history) checkGiven(w *want, kept map[string][]*msg) {
 // certain is a message that is retained at index i, or one that replaced it,
 // whatever became of those whose publishers gave up; nil when there may be none.
 // What came as QoS 0 may have replaced it and been lost on the way.
-func certain(list []*msg, i int) *msg {
+func (h *history) certain(list []*msg, i int) *msg {
 	for _, m := range list {
-		if !m.taken() || m.answered > i || m.empty {
+		if !m.taken() || m.answered > i || m.empty || !h.kept(m) {
 			continue
 		}
 		clear := !slices.ContainsFunc(list, func(o *msg) bool {

@@ -15,7 +15,8 @@ func (h *history) checkShared() {
 	taken := map[shareOf][]string{} // the members that got it, by no subscription of their own
 	for _, r := range h.heard {
 		m := h.msgs[r.msg]
-		if m == nil || m.qos != packet.QoS2 || m.will != nil || len(m.conns) > 1 && h.killedBetween(m.first, m.answered) {
+		if m == nil || m.qos != packet.QoS2 || m.will != nil || len(m.conns) > 1 && h.killedBetween(m.first, m.answered) ||
+			(m.memory || len(h.memory) > 0) && h.killedBetween(m.first, never) { // a member's session may be what a kill has left
 			continue
 		}
 		for _, g := range h.receipts[r] {

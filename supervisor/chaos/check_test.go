@@ -83,6 +83,42 @@ var kept = []struct{ name, text string }{
 		open b3 clean
 		ok b3
 		settle`},
+	{"what was in memory when the broker was killed", `
+		open a1 memory never
+		ok a1
+		sub a1 r1 t q2
+		suback a1 r1 0x02
+		open b2 never
+		ok b2
+		pub b2 m1 t q1 memory
+		ack b2 m1
+		pub b2 m2 k q1 retain memory
+		ack b2 m2
+		restart
+		close a1 server
+		close b2 server
+		open a3 memory never
+		ok a3
+		open b4 never
+		ok b4 present
+		sub b4 r2 k q1
+		suback b4 r2 0x01
+		settle`},
+	{"a session in memory as it was some time before the broker was killed", `
+		open a1 memory never
+		ok a1
+		sub a1 r1 t q2
+		suback a1 r1 0x02
+		unsub a1 r2 t q2
+		unsuback a1 r2
+		pub a1 m1 t q2 memory
+		ack a1 m1
+		restart
+		close a1 server
+		open a2 memory never
+		ok a2 present
+		get a2 m1 t q2
+		settle`},
 	{"a retained QoS 1 that was not durable comes again, by another subscription", `
 		open a1 never
 		ok a1
@@ -440,6 +476,35 @@ var broken = []struct {
 		sub b2 r1 + q1
 		suback b2 r1 0x01
 		settle`, "b subscribed to + and was not given the retained m1 on t"},
+	{"a message in memory is lost, and nobody was killed", ClauseLost, `
+		open a1 memory never
+		ok a1
+		sub a1 r1 t q1
+		suback a1 r1 0x01
+		pub a1 m0 t q1 memory
+		get a1 m0 t q1
+		ack a1 m0
+		pub a1 m1 t q1 memory
+		ack a1 m1
+		settle`, "m1 of a, acknowledged, never reached a"},
+	{"a session in memory is lost, and nobody was killed", ClausePresent, `
+		open a1 memory never
+		ok a1
+		close a1 client
+		open a2 memory never
+		ok a2
+		settle`, "a lost its session"},
+	{"a session on the disk is lost beside one in memory", ClausePresent, `
+		open a1 memory never
+		ok a1
+		open b2 never
+		ok b2
+		restart
+		close a1 server
+		close b2 server
+		open b3 never
+		ok b3
+		settle`, "b lost its session"},
 	{"no retained message, since the broker was killed", ClauseRetained, `
 		open a1 clean
 		ok a1

@@ -100,7 +100,7 @@ func (h *history) checkMourned(c *conn, f fate) {
 // fateOf decides by what the client did; what the broker cannot have known for
 // certain makes it maybe.
 func (h *history) fateOf(c *conn) fate {
-	if c.tangled() {
+	if c.tangled() || c.memory && h.killedBetween(c.opened, never) {
 		return fate{cause: c.opened}
 	}
 	if c.accepted == never {

@@ -22,6 +22,7 @@ type device struct {
 	id      string
 	version packet.Version
 	record  func(Event)
+	memory  func(client, topic string) bool // see Plan
 	payload int
 
 	cur      *link                 // the connection in use; nil: none
@@ -176,7 +177,7 @@ func (d *device) resume(l *link, present bool) {
 		d.cleaned = false
 		return
 	}
-	if d.cleaned { // the session may be the one that the unanswered CONNECT began
+	if d.cleaned || d.memory(d.id, "") { // the session may be the one that the unanswered CONNECT began, or what a kill has left
 		for id := range d.arrived {
 			d.doubtful[id] = true
 		}
@@ -197,6 +198,8 @@ func (d *device) resume(l *link, present bool) {
 func (d *device) put(l *link, f *flight, p *packet.Publish) {
 	e := l.event(Published)
 	e.Msg, e.Topic, e.QoS, e.Retain, e.Dup, e.Empty = f.msg, string(p.Topic), p.QoS, p.Retain, p.Dup, len(p.Payload) == 0
+	// What the session awaits of a QoS 2 message is the session's.
+	e.Memory = d.memory(d.id, e.Topic) || e.QoS == packet.QoS2 && d.memory(d.id, "")
 	d.record(e)
 	l.send(p)
 }

@@ -52,6 +52,7 @@ type Event struct {
 	Conn   int       `json:"conn,omitempty"` // number of the connection in the run, from 1
 
 	Clean     bool              `json:"clean,omitempty"`      // Opened
+	Memory    bool              `json:"memory,omitempty"`     // Opened, Published: the broker keeps it in memory, and a kill may take it
 	Expiry    uint32            `json:"expiry,omitempty"`     // Opened, Accepted: of the session, seconds; Disconnecting: the new one
 	HasExpiry bool              `json:"has_expiry,omitempty"` // Accepted, Disconnecting: Expiry counts
 	Will      *Will             `json:"will,omitempty"`       // Opened
@@ -107,6 +108,7 @@ func (e Event) String() string {
 	add(e.Client != "", "%s", e.Client)
 	add(e.Conn != 0, "#%d", e.Conn)
 	add(e.Clean, "clean")
+	add(e.Memory, "memory")
 	add(e.Kind == Opened && e.Expiry == Never, "expiry=never")
 	add((e.Kind == Opened || e.HasExpiry) && e.Expiry != Never, "expiry=%ds", e.Expiry)
 	if w := e.Will; w != nil {

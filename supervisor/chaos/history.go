@@ -5,6 +5,7 @@ package chaos
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"emqttd/protocol/packet"
@@ -35,6 +36,7 @@ type history struct {
 	restarts []int              // indices
 	wills    map[uint64]*conn   // will message -> its connection
 	asks     map[string][]*want // client -> what it subscribed, in order
+	memory   map[string]bool    // clients whose sessions are kept in memory
 
 	found []Violation
 }
@@ -48,7 +50,7 @@ type conn struct {
 	open                            Event
 	opened, accepted, refused       int
 	leaving, closed                 int // DISCONNECT is sent; gone
-	present                         bool
+	present, memory                 bool
 	expiry                          uint32
 	leave, close                    Event
 	session                         *session
@@ -90,6 +92,7 @@ type msg struct {
 	topic         string
 	qos           packet.QoS
 	retain, empty bool
+	memory        bool
 	first         int   // index of the first Published
 	conns         []int // it was sent on, in order
 	answered      int
@@ -119,7 +122,7 @@ func (h *history) fail(index int, c Clause, clients []string, msgs []uint64, for
 func read(events []Event, slack int64) *history {
 	h := &history{events: events, slack: slack, settle: -1, conns: map[int]*conn{}, last: map[string]*conn{}, msgs: map[uint64]*msg{},
 		requests: map[int]*request{}, receipts: map[receiver][]receipt{}, blamed: map[string]int{}, kicks: map[string][]int{},
-		wills: map[uint64]*conn{}, asks: map[string][]*want{}}
+		wills: map[uint64]*conn{}, asks: map[string][]*want{}, memory: map[string]bool{}}
 	for i, e := range events {
 		h.event(i, e)
 	}
@@ -186,11 +189,14 @@ func (h *history) event(i int, e Event) {
 
 func (h *history) opened(i int, e Event) {
 	c := &conn{id: e.Conn, client: e.Client, open: e, opened: i, accepted: never, refused: never, leaving: never, closed: never,
-		expiry: e.Expiry, openedAt: e.At, prev: h.last[e.Client]}
+		expiry: e.Expiry, memory: e.Memory, openedAt: e.At, prev: h.last[e.Client]}
 	if c.prev != nil {
 		c.prev.next = c
 	}
 	h.last[e.Client], h.conns[e.Conn] = c, c
+	if e.Memory {
+		h.memory[e.Client] = true
+	}
 	h.order = append(h.order, c)
 	if w := e.Will; w != nil {
 		h.wills[w.Msg] = c
@@ -205,7 +211,10 @@ func (h *history) accepted(i int, e Event, c *conn) {
 	before := c.before()
 	if c.present && before != nil && before.session != nil {
 		c.session = before.session
-		if c.uncertain() {
+		if h.forgot(c, before) {
+			h.remembered(i, c)
+			before.session.end = min(before.session.end, c.opened)
+		} else if c.uncertain() {
 			c.session = h.begin(i, c)
 			for _, w := range before.session.subs {
 				maybe := *w
@@ -222,6 +231,31 @@ func (h *history) accepted(i int, e Event, c *conn) {
 	}
 	c.session.last = c
 }
+
+// forgot reports whether a kill may have taken what the broker kept in memory of
+// the session since the connection before.
+func (h *history) forgot(c, before *conn) bool {
+	return c.memory && before != nil && h.killedBetween(before.opened, min(c.accepted, c.closed))
+}
+
+// remembered begins the session that a kill has left of one that was kept in
+// memory: any that there was, and with it any of the client's subscriptions.
+func (h *history) remembered(i int, c *conn) {
+	c.session = h.begin(i, c)
+	for _, w := range slices.Clone(h.asks[c.client]) {
+		if w.refused || slices.ContainsFunc(c.session.subs, func(o *want) bool { return o.filter == w.filter }) {
+			continue
+		}
+		maybe := *w
+		maybe.session, maybe.effective, maybe.leaving, maybe.ended = c.session, never, never, never
+		c.session.subs = append(c.session.subs, &maybe)
+		h.asks[c.client] = append(h.asks[c.client], &maybe)
+	}
+}
+
+// kept reports whether an acknowledged message is kept whatever happens: not if a
+// kill may have taken it.
+func (h *history) kept(m *msg) bool { return !m.memory || !h.killedBetween(m.first, never) }
 
 func (h *history) begin(i int, c *conn) *session {
 	s := &session{client: c.client, begin: i, end: never}
@@ -292,7 +326,7 @@ func (h *history) ends(c *conn) {
 func (h *history) published(i int, e Event, c *conn) {
 	m := h.msgs[e.Msg]
 	if m == nil {
-		m = &msg{id: e.Msg, client: e.Client, topic: e.Topic, qos: e.QoS, retain: e.Retain, empty: e.Empty, first: i, answered: never}
+		m = &msg{id: e.Msg, client: e.Client, topic: e.Topic, qos: e.QoS, retain: e.Retain, empty: e.Empty, memory: e.Memory, first: i, answered: never}
 		h.msgs[e.Msg] = m
 		h.sent = append(h.sent, m)
 	}

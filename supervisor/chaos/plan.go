@@ -41,6 +41,9 @@ type Plan struct {
 	Shared bool
 	// Payload is the size of a message in bytes, about; 0: what its number needs.
 	Payload int
+	// Memory reports whether the broker keeps in memory alone, for a while, what a
+	// client publishes to a topic, or, topic "", its session. nil: nothing.
+	Memory func(client, topic string) bool
 	// Pace is the least time from one step to the next.
 	Pace time.Duration
 	// Blame are globs of client identifiers whose connections the injected faults
@@ -84,6 +87,9 @@ func (p Plan) withDefaults() Plan {
 	p.Odds = cmp.Or(p.Odds, DefaultOdds)
 	p.Timeout, p.Slack = cmp.Or(p.Timeout, 10*time.Second), cmp.Or(p.Slack, DefaultSlack)
 	p.Prefix = cmp.Or(p.Prefix, fmt.Sprintf("chaos-%x", p.Seed&0xFFFFFF))
+	if p.Memory == nil {
+		p.Memory = func(string, string) bool { return false }
+	}
 	if p.Now == nil {
 		p.Now = func() int64 { return time.Now().UnixNano() }
 	}

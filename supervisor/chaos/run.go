@@ -88,7 +88,7 @@ func (r *run) begin() {
 }
 
 func (r *run) device(name string, v packet.Version) *device {
-	d := &device{id: r.plan.Prefix + "-" + name, version: v, payload: r.plan.Payload, record: r.check.Record, arrived: map[packet.ID]uint64{}, doubtful: map[packet.ID]bool{}}
+	d := &device{id: r.plan.Prefix + "-" + name, version: v, payload: r.plan.Payload, record: r.check.Record, memory: r.plan.Memory, arrived: map[packet.ID]uint64{}, doubtful: map[packet.ID]bool{}}
 	if slices.ContainsFunc(r.plan.Blame, func(glob string) bool { return like(glob, d.id) }) {
 		r.check.Record(Event{Kind: Blamed, Client: d.id})
 	}
@@ -134,7 +134,7 @@ func (r *run) open(d *device, o opening) {
 	r.serial.conn++
 	l := &link{n: r.serial.conn, dev: d, clean: o.clean, requests: map[packet.ID]int{}, ghosts: map[packet.ID]uint64{}}
 	e := l.event(Opened)
-	e.Clean, e.Expiry, e.Will = o.clean, o.expiry, o.will
+	e.Clean, e.Expiry, e.Will, e.Memory = o.clean, o.expiry, o.will, r.plan.Memory(d.id, "")
 	d.record(e)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), r.plan.Timeout)
 	line, err := r.world.Open(ctx, d.id, d.version, l.arrive)

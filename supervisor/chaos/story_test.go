@@ -25,7 +25,7 @@ var verbs = map[string]EventKind{
 // the number of its connection, what it is about. A millisecond passes with each
 // line, more with "wait".
 //
-//	open a1 clean will=9,w,q1,3   // message 9 on w, QoS 1, delay 3 s
+//	open a1 clean will=9,w,q1,3   // message 9 on w, QoS 1, delay 3 s; "memory" as in Event
 //	ok a1 present
 //	sub a1 r1 t/# q1
 //	pub a1 m1 t/x q1 retain
@@ -68,6 +68,8 @@ func tell(t testing.TB, e *Event, w string) {
 	switch {
 	case w == "clean":
 		e.Clean = true
+	case w == "memory":
+		e.Memory = true
 	case w == "present":
 		e.Present = true
 	case w == "retain":

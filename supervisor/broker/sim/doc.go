@@ -10,7 +10,9 @@
 // memory and deliver any number of bytes at any time; the disk finishes a group
 // whenever it likes, loses any part that was not synced when the broker is
 // killed, and can fail; actors crash at any phase of any message; kill -9 comes
-// at any time and the broker starts again on what the disk has. TLS and Pebble
+// at any time and the broker starts again on what the disk has. One run in three
+// keeps in memory what some clients, topics or listeners are acknowledged: the
+// judge knows what a kill may take of that, and nothing else may. TLS and Pebble
 // are outside: they have tests of their own.
 //
 // The judge is chaos.Checker, the workload chaos.Plan; a seed that fails prints

@@ -14,6 +14,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"emqttd/actors/cast"
+	"emqttd/actors/store"
 	"emqttd/supervisor/broker/config"
 	"emqttd/supervisor/chaos"
 )
@@ -72,8 +74,9 @@ func Run(o Options) Result {
 		o.Events = DefaultEvents
 	}
 	rng := rand.New(rand.NewPCG(o.Seed, 3))
-	watch := &complaints{}
-	w, err := newWorld(o.Seed, configure(rng), watch.logger())
+	watch, cfg := &complaints{}, configure(rng)
+	levels := drawLevels(rand.New(rand.NewPCG(o.Seed, 5)), cfg)
+	w, err := newWorld(o.Seed, cfg, watch.logger())
 	if err != nil {
 		panic(err.Error()) // the configuration is ours, and so is the disk
 	}
@@ -85,6 +88,7 @@ func Run(o Options) Result {
 		plan.Slack += f.Do.For // the clock goes on while the broker does not
 	}
 	plan.Now = w.Now
+	plan.Memory = func(client, topic string) bool { return levels.OfTopic(client, "", topic) == cast.Memory }
 	plan.Each = func(step int, note func(chaos.Event)) {
 		if step > 0 {
 			return
@@ -134,6 +138,33 @@ func configure(rng *rand.Rand) *config.Config {
 	}
 	cfg.Retained.Batch = 1 + rng.IntN(4)
 	return cfg
+}
+
+// drawLevels lets one run in three keep in memory what clients of a listener, or
+// what rules say. It returns what is certain: a client may choose either listener.
+func drawLevels(rng *rand.Rand, cfg *config.Config) *store.Levels {
+	out := &store.Levels{}
+	if rng.IntN(3) > 0 {
+		return out
+	}
+	for _, text := range []string{"synced client sim-client-0", "memory client sim-client-1", "synced topic sim/live/0", "memory topic sim/live/+", "memory topic sim/kept/#"} {
+		if rng.IntN(3) > 0 {
+			continue
+		}
+		var r store.Rule
+		if err := r.UnmarshalText([]byte(text)); err != nil {
+			panic(err.Error()) // the rules are ours
+		}
+		out.Rules = append(out.Rules, r)
+	}
+	cfg.Store.DurabilityRules = out.Rules
+	switch rng.IntN(4) {
+	case 0:
+		cfg.Store.Durability, out.Default = config.DurabilityMemory, cast.Memory
+	case 1:
+		cfg.Listeners.WS["default"].Durability, out.Default = "memory", cast.Memory
+	}
+	return out
 }
 
 // complaints keeps log lines that are always wrong.
