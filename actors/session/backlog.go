@@ -43,8 +43,12 @@ type place struct {
 	again  bool       // see item
 }
 
-// fetchBytes bounds what is fetched at a time; one message may exceed it.
-const fetchBytes = 1 << 20
+// What is fetched at a time is bounded, since it is taken up in one decision; one
+// message may exceed the bytes.
+const (
+	maxFetch   = 1024
+	fetchBytes = 1 << 20
+)
 
 // restoreBacklog makes a backlog of what waits, nil of nothing.
 func restoreBacklog(in []store.Waiting, again bool) *backlog {
@@ -170,7 +174,7 @@ func (st *stage) refill() {
 	if s.backlog == nil || 2*room < window {
 		return
 	}
-	n := min(room, st.left(), max(1, purgeSteps/(1+st.subs.Seen(st.x))))
+	n := min(room, st.left(), maxFetch, max(1, purgeSteps/(1+st.subs.Seen(st.x))))
 	f := &store.Fetch{Session: st.number, Positions: make([]uint64, 0, n), Reply: st.cell}
 	for bytes := 0; len(f.Positions) < n && bytes < fetchBytes; {
 		p, _ := s.backlog.places.At(st.x, len(f.Positions))

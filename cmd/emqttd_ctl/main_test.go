@@ -93,6 +93,7 @@ func TestWhoIsConnectedAndToWhat(t *testing.T) {
 	require.Regexp(t, `^CLIENT ID.*\nbob `, d.ok("clients", "list", "--search", "bo"))
 	require.Regexp(t, `^CLIENT ID.*\nbob .*\n$`, d.ok("clients", "list", "--sort", "-client_id", "--limit", "1"))
 	require.Regexp(t, `(?m)^client_id +: alice$`, d.ok("clients", "show", "alice"))
+	require.Regexp(t, `(?m)^durability +: (synced|memory)$`, d.ok("clients", "show", "alice"))
 	require.Regexp(t, `(?m)^room/\+ .*\nroom/4 `, d.ok("routes", "list"))
 	require.Regexp(t, `^FILTER.*\nroom/\+ .*\n$`, d.ok("routes", "show", "room/5"))
 	require.Regexp(t, `^CLIENT ID.*\nalice +room/\+ +1 `, d.ok("subscriptions", "show", "alice"))

@@ -5,6 +5,7 @@ package broker_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -60,4 +61,50 @@ func TestRetainedMessagesThatStayInTheStoreAreFound(t *testing.T) {
 	b.Stop()
 	b = brokertest.Start(t, sets...)
 	hear(b, "third")
+}
+
+// TestALongQueueWaitsInTheStore has four messages of it in memory, also behind a
+// restart, and delivers all of it in its order.
+func TestALongQueueWaitsInTheStore(t *testing.T) {
+	sets := []string{"store.engine=pebble", "node.data_dir=" + t.TempDir(), "store.min_free_bytes=0", "session.queue_window=4", "session.max_inflight=3"}
+	b := brokertest.Start(t, sets...)
+	again := func() *peer {
+		s, ack := present(t, open(t, b, "tcp"), kept(packet.V5, "s"))
+		require.True(t, ack.SessionPresent)
+		return s
+	}
+	s := join(t, b, kept(packet.V5, "s"))
+	s.subscribe(packet.QoS2, "t/#")
+	s.leave()
+	p := join(t, b, clean(packet.V5, "p"))
+	const n = 60
+	publish := func(from, to int) {
+		for i := from; i < to; i++ {
+			p.publish(packet.QoS1, packet.ID(i+1), fmt.Sprint("t/", i%3), fmt.Sprint(i))
+		}
+	}
+	take := func(s *peer, from, to int) {
+		for i := from; i < to; i++ {
+			m := s.hears(fmt.Sprint("t/", i%3), fmt.Sprint(i))
+			s.send(&packet.Ack{Kind: packet.PUBACK, ID: m.ID})
+		}
+	}
+	publish(0, n/2)
+	s = again()
+	take(s, 0, 10)
+	publish(n/2, n) // while it is there
+	take(s, 10, 20)
+	s.send(&packet.Disconnect{})
+	for { // what is in flight comes once more
+		if _, err := s.next(); err != nil {
+			break
+		}
+	}
+	b.Stop()
+	b = brokertest.Start(t, sets...)
+	s = again()
+	// Up to three were in flight when it left, and come first.
+	take(s, 20, n)
+	s.fence()
+	require.Eventually(t, func() bool { return b.Metrics().QueuedBytes.Load() == 0 }, 10*time.Second, time.Millisecond)
 }
