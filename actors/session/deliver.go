@@ -20,8 +20,8 @@ func (st *stage) dispatch(d *cast.Dispatch) {
 		return
 	}
 	for _, m := range st.straight(d) {
-		if d.Sub.Lookup && m.Retain && st.lookedUp(m, d.Sub.Start.Load()) {
-			continue // the lookup finds it
+		if d.Sub.Lookup && m.Retain && m.ID.Seq != 0 && st.lookedUp(m, d.Sub.Start.Load()) {
+			continue // the lookup finds it; what there was no room to retain has no position
 		}
 		st.x.Blame(m)
 		it := item{msg: m, qos: min(m.QoS, d.Sub.QoS), retain: m.Retain && d.Sub.AsPub, subIDs: d.Sub.SubIDs(), share: d.Share}

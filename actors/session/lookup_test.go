@@ -47,6 +47,18 @@ func TestARepeatedSubscribeIsGivenWhatCameLiveBeforeIt(t *testing.T) {
 	require.Equal(t, []string{"q0 #0 kept retained"}, e.sent())
 }
 
+// What there was no room to retain is no lookup's to find: it comes live.
+func TestWhatIsNotRetainedAfterAllComesLive(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	d.limits.RetainedCount = 1
+	d.publish(retained(0, "r/1", "kept"))
+	e := d.open(nil)
+	d.subscribe(e, filter("r/+", 0))
+	require.Equal(t, []string{"q0 #0 kept retained"}, e.sent())
+	d.publish(retained(0, "r/2", "no room"))
+	require.Equal(t, []string{"q0 #0 no room"}, e.sent())
+}
+
 // A client that is gone before its SUBACK is given what is retained when it is
 // back: the SUBSCRIBE may have replaced one whose SUBACK it has.
 func TestWhatIsRetainedIsOwedToASubscribeWhoseClientIsGone(t *testing.T) {
