@@ -10,6 +10,7 @@ import (
 	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
 	"emqttd/protocol/serializer"
+	"emqttd/supervisor/cell"
 )
 
 // dispatch takes a run of messages that match a subscription: {dispatch, Topic,
@@ -77,21 +78,27 @@ func (st *stage) straight1(out *cast.Deliver, run []*message.Message, d *cast.Di
 			break
 		}
 		n++
-		st.x.Blame(m)
-		st.s.sent++
-		id := w.Next(st.s.nextID)
-		st.s.nextID = id
-		f := w.Put(id)
-		f.msg, f.qos, f.retain, f.again, f.found, f.subIDs, f.share = m, qos, false, false, false, d.Sub.SubIDs(), d.Share
-		f.order, f.released, f.tag, f.epoch = st.s.sent, false, 0, st.s.epoch
-		out.Deliveries = append(out.Deliveries, cast.Delivery{})
-		x := &out.Deliveries[len(out.Deliveries)-1]
-		x.Message, x.QoS, x.ID, x.SubIDs = m, qos, id, d.Sub.SubIDs()
+		st.launch(w, out, m, qos, d.Sub.SubIDs(), d.Share)
 	}
 	if d.Share != nil && n > 0 {
 		st.x.Count(&st.self.Busy, int64(n))
 	}
 	return n
+}
+
+// launch puts a message that is neither retained nor sent again into the window, and
+// hands it on.
+func (st *stage) launch(w *cell.WindowEdit[packet.ID, flight], out *cast.Deliver, m *message.Message, qos packet.QoS, subIDs []uint32, share *cast.ShareRef) {
+	st.x.Blame(m)
+	st.s.sent++
+	id := w.Next(st.s.nextID)
+	st.s.nextID = id
+	f := w.Put(id) // field by field: what stood there before stays in what is left out
+	f.msg, f.qos, f.retain, f.again, f.found, f.stored, f.subIDs, f.share = m, qos, false, false, false, false, subIDs, share
+	f.order, f.released, f.tag, f.epoch = st.s.sent, false, 0, st.s.epoch
+	out.Deliveries = append(out.Deliveries, cast.Delivery{})
+	x := &out.Deliveries[len(out.Deliveries)-1]
+	x.Message, x.QoS, x.ID, x.SubIDs = m, qos, id, subIDs
 }
 
 // lookedUp reports whether a retained message that arrives live is found, or

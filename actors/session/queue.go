@@ -133,12 +133,36 @@ func (st *stage) busy(it item, n int64) {
 	}
 }
 
+// fill1 is fill for the QoS 1 and 2 messages at the front that need no look at
+// limits or store for each, as straight1 is for those that arrive.
+func (st *stage) fill1() {
+	room := st.s.window - st.inflight.Seen(st.x)
+	if room <= 0 || st.queue.Len(st.x) == 0 || st.durable() || st.s.maxPacket > 0 || st.env.Trace.On() || st.full() {
+		return
+	}
+	q, w, out := st.queue.Edit(st.x), st.inflight.Edit(st.x), st.deliver()
+	bytes := 0
+	for n := min(room, maxDeliver-len(out.Deliveries)); n > 0; n-- {
+		it := q.Front()
+		if it == nil || it.qos == packet.QoS0 || it.retain || it.again || it.found || it.msg.Expiry != 0 {
+			break
+		}
+		st.launch(w, out, it.msg, it.qos, it.subIDs, it.share)
+		bytes += it.msg.Size()
+		q.Pop()
+	}
+	if bytes > 0 {
+		st.charge(-bytes)
+	}
+}
+
 // fill sends from the queue while window and out-buffer have room, then asks
 // for more retained messages.
 func (st *stage) fill() {
 	if !st.live() {
 		return
 	}
+	st.fill1()
 	for !st.s.congested {
 		it, ok := st.queue.Peek(st.x)
 		if !ok && st.takeAside() {

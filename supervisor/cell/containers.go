@@ -239,6 +239,28 @@ func (l *queueLog[T]) abort() {
 	l.of, l.pushed, l.pops = nil, l.pushed[:0], 0
 }
 
+// QueueEdit is a Queue as the decision sees it, for many operations in a row.
+type QueueEdit[T any] struct{ l *queueLog[T] }
+
+// Edit is q for this decision, from now to its end.
+func (q *Queue[T]) Edit(x *Context) QueueEdit[T] { return QueueEdit[T]{open[queueLog[T]](x, q)} }
+
+// Front is the oldest element, nil of an empty queue. It is only to be read, and
+// good until the queue is changed.
+func (e QueueEdit[T]) Front() *T {
+	l := e.l
+	switch q := l.of; {
+	case l.pops < q.n:
+		return &q.ring[(q.head+l.pops)&(len(q.ring)-1)]
+	case l.pops-q.n < len(l.pushed):
+		return &l.pushed[l.pops-q.n]
+	}
+	return nil
+}
+
+// Pop removes the oldest element. There is one.
+func (e QueueEdit[T]) Pop() { e.l.pops++ }
+
 // Len is the length as the decision sees it.
 func (q *Queue[T]) Len(x *Context) int {
 	if l := find[queueLog[T]](x, q); l != nil {
