@@ -133,19 +133,25 @@ func health(cfg *config.Config, stdout, stderr io.Writer) int {
 	return 1
 }
 
-// logger is the process's log: a line for people, or JSON for machines.
+// logger is the process's log: a line for people, or JSON for machines. Its level
+// is the process's, since a reload may change it.
 func logger(cfg *config.Config, stderr io.Writer) zerolog.Logger {
-	level, err := zerolog.ParseLevel(string(cfg.Log.Level))
-	if err != nil {
-		level = zerolog.InfoLevel
-	}
+	setLevel(cfg)
 	zerolog.TimeFieldFormat = time.RFC3339Nano
 	out := stderr
 	if cfg.Log.Format == config.LogConsole {
 		f, isFile := stderr.(*os.File)
 		out = zerolog.ConsoleWriter{Out: stderr, TimeFormat: "15:04:05.000", NoColor: !isFile || !isatty.IsTerminal(f.Fd())}
 	}
-	return zerolog.New(out).Level(level).With().Timestamp().Str("node", cfg.Node.Name).Logger()
+	return zerolog.New(out).With().Timestamp().Str("node", cfg.Node.Name).Logger()
+}
+
+func setLevel(cfg *config.Config) {
+	level, err := zerolog.ParseLevel(string(cfg.Log.Level))
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	zerolog.SetGlobalLevel(level)
 }
 
 func (f *flags) serve(cfg *config.Config, origins *config.Origins, stderr io.Writer) int {
@@ -174,7 +180,7 @@ func (f *flags) serve(cfg *config.Config, origins *config.Origins, stderr io.Wri
 			calm.look(now.UnixNano())
 		case err := <-b.Failed():
 			log.Error().Err(err).Msg("broker can not go on")
-			_ = f.stop(b, cfg, log)
+			_ = f.stop(b, log)
 			if errors.Is(err, broker.ErrStore) {
 				return exitStore
 			}
@@ -185,7 +191,7 @@ func (f *flags) serve(cfg *config.Config, origins *config.Origins, stderr io.Wri
 				continue
 			}
 			log.Info().Stringer("signal", s).Msg("stopping")
-			return f.stop(b, cfg, log)
+			return f.stop(b, log)
 		}
 	}
 }
@@ -196,9 +202,9 @@ func notify(log zerolog.Logger, state string) {
 	}
 }
 
-func (f *flags) stop(b *broker.Broker, cfg *config.Config, log zerolog.Logger) int {
+func (f *flags) stop(b *broker.Broker, log zerolog.Logger) int {
 	notify(log, daemon.SdNotifyStopping)
-	ctx, cancel := context.WithTimeout(context.Background(), cfg.Runtime.ShutdownTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), b.ShutdownTimeout())
 	defer cancel()
 	if err := b.Shutdown(ctx); err != nil {
 		log.Error().Err(err).Msg("stopped")
@@ -220,6 +226,8 @@ func (f *flags) reload(b *broker.Broker, log zerolog.Logger) (needRestart []stri
 	b.UseOrigins(origins)
 	if err != nil {
 		log.Error().Err(err).Msg("reload")
+	} else {
+		setLevel(cfg)
 	}
 	log.Info().Strs("need_restart", needRestart).Msg("reloaded")
 	return needRestart, err

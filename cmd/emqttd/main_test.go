@@ -214,6 +214,14 @@ func TestSIGHUPReadsTheConfigurationAnewAndAWrongOneChangesNothing(t *testing.T)
 	p.signal(syscall.SIGHUP)
 	require.Contains(t, p.says("reload: configuration is wrong, the old one stays")["error"], "max_packet_size")
 	require.EqualValues(t, 2000, size())
+	write("mqtt: {max_packet_size: 2000}\nlog: {level: debug}\nruntime: {loops: 3}\n")
+	for range 2 { // what waits for a restart is said each time
+		p.signal(syscall.SIGHUP)
+		require.Equal(t, []any{"runtime.loops"}, p.says("reloaded")["need_restart"])
+	}
+	c, _ := p.join(lasting("d"))
+	require.NoError(t, c.Close())
+	p.says("connection closed") // at debug
 }
 
 // TestSystemdIsTold of what the broker does (sd_notify).

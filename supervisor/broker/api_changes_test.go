@@ -165,6 +165,9 @@ func TestAnOperatorReadsTheConfigurationAnew(t *testing.T) {
 	var done api.Reloaded
 	w.call("POST", "/config/reload", nil, http.StatusOK, &done)
 	require.Equal(t, []string{"node.name"}, done.NeedRestart)
+	b.OnReload(func() ([]string, error) { return nil, nil })
+	w.call("POST", "/config/reload", nil, http.StatusOK, &done)
+	require.Empty(t, done.NeedRestart)
 	b.OnReload(func() ([]string, error) { return nil, errors.New("mqtt.max_qos: 3 is too much") })
 	require.Contains(t, w.refused(http.StatusUnprocessableEntity, "POST", "/config/reload", nil), "max_qos")
 }

@@ -48,7 +48,7 @@ func (b inspector) Reload() (needRestart []string, err error) {
 	if needRestart, err = (*f)(); err != nil {
 		return nil, api.Fail(422, "%v", err)
 	}
-	return needRestart, nil
+	return append([]string{}, needRestart...), nil // in JSON a list without entries, not null
 }
 
 // Node implements api.Broker.

@@ -160,6 +160,21 @@ func TestPage(t *testing.T) {
 		v.Shot(browsertest.Shots(t), "crash-lab-open")
 	})
 
+	t.Run("an administrator has the configuration read anew", func(t *testing.T) {
+		v := visit(t, browser, brokertest.Start)
+		v.login("admin", "public")
+		v.WaitText("What the broker holds")
+		v.to("configuration")
+		v.Press("Read it anew")
+		v.WaitText("does not read a configuration anew") // a test is around it
+		v.b.OnReload(func() ([]string, error) { return []string{"node.name", "store.engine"}, nil })
+		v.Press("Read it anew")
+		v.WaitText("Read anew, but for what needs a restart: node.name, store.engine.")
+		v.b.OnReload(func() ([]string, error) { return nil, nil })
+		v.Press("Read it anew")
+		v.WaitText("Configuration, certificates, passwords and rules were read anew.")
+	})
+
 	t.Run("a trace shows what becomes of a message, live", func(t *testing.T) {
 		v := visit(t, browser, brokertest.Start)
 		v.login("admin", "public")

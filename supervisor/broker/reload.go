@@ -17,6 +17,7 @@ func (b *Broker) Reload(cfg *config.Config) (needRestart []string, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	_, needRestart = config.Diff(b.cfg, cfg)
+	cfg = config.InForce(b.cfg, cfg)
 	g, err := newGates(cfg, b.pool)
 	if err != nil {
 		return needRestart, err

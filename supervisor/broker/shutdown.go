@@ -19,6 +19,9 @@ func (b *Broker) Close() {
 	_ = b.Shutdown(ctx)
 }
 
+// ShutdownTimeout is how long the configuration in force gives Shutdown.
+func (b *Broker) ShutdownTimeout() time.Duration { return b.config().Runtime.ShutdownTimeout }
+
 // ErrKilled is wrapped by what Shutdown returns when services did not stop within
 // runtime.child_shutdown.
 var ErrKilled = errors.New("broker: killed")

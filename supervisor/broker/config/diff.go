@@ -35,6 +35,47 @@ func Diff(before, after *Config) (reloadable, needRestart []string) {
 	return reloadable, needRestart
 }
 
+// InForce is what after comes to in a process that runs with before: the keys that
+// a reload takes over are after's, the others, and which listeners there are,
+// before's. Neither is changed.
+func InForce(before, after *Config) *Config {
+	out := *after
+	keep(reflect.ValueOf(&out).Elem(), reflect.ValueOf(before).Elem())
+	return &out
+}
+
+// keep gives the section to what it has in was and a reload does not change. It is
+// as deep as the types.
+func keep(to, was reflect.Value) {
+	for _, f := range fieldsOf(to.Type()) {
+		now, old := to.FieldByIndex(f.index), was.FieldByIndex(f.index)
+		switch {
+		case isSection(now.Type()):
+			keep(now, old)
+		case isNamed(now.Type()) && now.Type().Elem().Kind() == reflect.Pointer:
+			now.Set(kept(now, old))
+		case !f.reload:
+			now.Set(old)
+		}
+	}
+}
+
+// kept is a map with the sections that there were.
+func kept(now, was reflect.Value) reflect.Value {
+	out := reflect.MakeMap(was.Type())
+	for _, name := range mapNames(was) {
+		key := reflect.ValueOf(name)
+		old, entry := was.MapIndex(key), reflect.New(was.Type().Elem().Elem())
+		entry.Elem().Set(old.Elem())
+		if other := now.MapIndex(key); other.IsValid() {
+			entry.Elem().Set(other.Elem())
+			keep(entry.Elem(), old.Elem())
+		}
+		out.SetMapIndex(key, entry)
+	}
+	return out
+}
+
 type flat struct {
 	text   string // secrets in clear: they are compared, and go no further
 	reload bool

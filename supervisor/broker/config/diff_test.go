@@ -69,3 +69,34 @@ func TestAddressesAndEnginesNeedARestart(t *testing.T) {
 		require.True(t, marked[key], key)
 	}
 }
+
+// TestWhatIsInForceAfterAReload: what it takes over, and nothing else; so that
+// whoever asks is not told of keys that wait for a restart.
+func TestWhatIsInForceAfterAReload(t *testing.T) {
+	before, _, err := loadText("listeners: {tcp: {default: {bind: '127.0.0.1:1', max_connections: 5}, old: {bind: '127.0.0.1:2'}}}\n"+
+		"mqtt: {max_topic_levels: 9}\nauth: {chain: [{type: builtin}], users: {ann: secret}}\nnode: {name: a@b}\n", Sources{})
+	require.NoError(t, err)
+	after, _, err := loadText("listeners: {tcp: {default: {bind: '127.0.0.1:3', max_connections: 6}, new: {bind: '127.0.0.1:4'}}}\n"+
+		"mqtt: {max_topic_levels: 8, max_client_id: 77}\nauth: {chain: [{type: builtin}], users: {eve: secret}}\nnode: {name: c@d}\nchaos: {enabled: true}\n", Sources{})
+	require.NoError(t, err)
+	is := InForce(before, after)
+	require.Equal(t, "a@b", is.Node.Name)
+	require.False(t, is.Chaos.Enabled)
+	require.Equal(t, 9, is.MQTT.MaxTopicLevels)
+	require.Equal(t, 77, is.MQTT.MaxClientID)
+	require.Equal(t, map[string]Secret{"eve": "secret"}, is.Auth.Users)
+	tcp := is.Listeners.TCP
+	require.Len(t, tcp, 2)
+	require.Equal(t, Address("127.0.0.1:1"), tcp["default"].Bind)
+	require.Equal(t, 6, tcp["default"].MaxConnections)
+	require.Equal(t, Address("127.0.0.1:2"), tcp["old"].Bind)
+
+	_, restart := Diff(before, after)
+	reloadable, still := Diff(is, after)
+	require.Equal(t, restart, still, "what waits for a restart waits on")
+	require.Empty(t, reloadable)
+	reloadable, restart = Diff(is, InForce(is, is))
+	require.Empty(t, append(reloadable, restart...))
+	require.Equal(t, 5, before.Listeners.TCP["default"].MaxConnections, "neither is changed")
+	require.Equal(t, Address("127.0.0.1:3"), after.Listeners.TCP["default"].Bind)
+}

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import { useResource } from '../api'
+import { post, sentence, useResource } from '../api'
 import { setQuery, useRoute } from '../router'
+import { admin } from '../session'
 import type { ConfigKey } from '../types'
-import { Badge, Check, Code, Empty, Failure, Loading, Panel } from '../ui/basics'
+import { Badge, Button, Check, Code, Empty, Failure, Loading, Panel } from '../ui/basics'
 import { Rows, Search } from '../ui/table'
+import { toast } from '../ui/toast'
 import { plural } from '../format'
 import type { Page } from './page'
 
@@ -21,6 +23,11 @@ function Configuration() {
     <Panel flush>
       <div class="toolbar">
         <Search label="Key or value" value={q} onValue={(v) => setQuery({ q: v })} />
+        {admin() && (
+          <Button icon="reload" onClick={() => readAnew(reload)}>
+            Read it anew
+          </Button>
+        )}
         <Check label="Only what differs from the default" checked={set} onValue={(on) => setQuery({ set: on ? '1' : '' })} />
         <span class="dim">{plural(shown.length, 'key')}</span>
       </div>
@@ -49,6 +56,18 @@ function Configuration() {
       )}
     </Panel>
   )
+}
+
+/** readAnew is what SIGHUP does; what needs a restart stays as it was, and is named. */
+async function readAnew(done: () => void) {
+  try {
+    const { need_restart: keys } = await post<{ need_restart: string[] }>('/config/reload')
+    if (keys.length === 0) toast('Configuration, certificates, passwords and rules were read anew.')
+    else toast(`Read anew, but for what needs a restart: ${keys.join(', ')}.`, 'warn')
+  } catch (error) {
+    toast(sentence(error), 'bad')
+  }
+  done()
 }
 
 const Value = ({ text }: { text: string }) => {
