@@ -137,7 +137,7 @@ type clientPipe clientConn
 func (p *clientPipe) Read(b []byte) (int, error) {
 	c := (*clientConn)(p)
 	if c.upgraded {
-		return (*pipe)(&c.d).Read(b)
+		return c.d.seat.Read(b)
 	}
 	if c.r == c.w {
 		if err := c.fill(); err != nil {
@@ -152,7 +152,7 @@ func (p *clientPipe) Read(b []byte) (int, error) {
 func (p *clientPipe) Write(b []byte) (int, error) {
 	c := (*clientConn)(p)
 	if c.upgraded {
-		return (*pipe)(&c.d).Write(b)
+		return c.d.seat.Write(b)
 	}
 	return c.raw.Write(b)
 }

@@ -62,7 +62,7 @@ func (d *Driver) inflate(dst []byte) ([]byte, *CloseError) {
 		switch {
 		case len(dst)-start > limit:
 			return dst[:start], d.refuse(websocket.CloseMessageTooBig, LabelTooBig, "message inflates beyond the limit")
-		case err == io.EOF && len(d.sh.src)+d.reader.Buffered() == 0:
+		case err == io.EOF && len(d.sh.src)+d.seat.reader.Buffered() == 0:
 			return dst, nil
 		case err != nil: // corrupt, or ended before its message did: gorilla sends no close frame
 			return dst[:start], d.refuse(websocket.CloseInvalidFramePayloadData, LabelBadDeflate, "compressed message is corrupt")

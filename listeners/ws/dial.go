@@ -99,7 +99,7 @@ func (c *clientConn) dial(ctx context.Context, rawURL string, tlsConfig *tls.Con
 	if !slices.Contains(offered, conn.Subprotocol()) { // [v3.1.1 MQTT-6.0.0-4, v5 MQTT-6.0.0-4]
 		return fmt.Errorf("server speaks sub-protocol %q, not %q", conn.Subprotocol(), offered)
 	}
-	c.d = Driver{client: true, conn: conn, sh: &c.sh, deflate: resp.Header.Get(extensionsHeader) != "",
+	c.d = Driver{client: true, seat: &seat{d: &c.d, conn: conn}, sh: &c.sh, deflate: resp.Header.Get(extensionsHeader) != "",
 		cfg: &Config{MaxMessage: DefaultMaxMessage, MaxInflated: 16 * DefaultMaxInflated}}
 	c.upgraded = true
 	return nil

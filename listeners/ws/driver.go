@@ -3,7 +3,6 @@
 package ws
 
 import (
-	"bufio"
 	"io"
 	"slices"
 
@@ -17,11 +16,10 @@ type Driver struct {
 	Trace func(FrameEvent)
 
 	cfg     *Config
-	sh      *Shared         // of the latest call
-	conn    *websocket.Conn // reads and writes through pipe(d)
-	reader  bufio.Reader    // gorilla's; its buffer is the loop's; empty between calls
-	payload io.Reader       // gorilla's reader of the current message; nil between messages and while collecting
-	ended   *CloseError     // set once, then returned for ever
+	sh      *Shared     // of the latest call
+	seat    *seat       // gorilla's part; nil between messages, see seat
+	payload io.Reader   // gorilla's reader of the current message; nil between messages and while collecting
+	ended   *CloseError // set once, then returned for ever
 
 	need    uint64  // payload bytes outstanding of the current data frame; before the upgrade: bytes searched for the header's end
 	left    []byte  // beginning of a header (< 14 bytes) or control frame (< 139), nil nearly always
@@ -57,6 +55,7 @@ func (d *Driver) Feed(sh *Shared, in, dst, out []byte) (dst2, out2 []byte, err e
 		if p := recover(); p != nil { // library boundary: costs this connection only
 			err = d.caught(p)
 		}
+		d.rise()
 		out2 = sh.leave()
 	}()
 	for len(in) > 0 {
@@ -128,7 +127,7 @@ func (d *Driver) dataFrame(h *header, frame, rest, dst []byte, behind bool) (_, 
 func (d *Driver) openFrame(first bool) *CloseError {
 	var err error
 	if first {
-		_, d.payload, err = d.conn.NextReader()
+		_, d.payload, err = d.sit().conn.NextReader()
 	} else if _, err = d.payload.Read(nil); err == io.EOF { // an empty final fragment
 		err = nil
 	}

@@ -122,7 +122,7 @@ func (d *Driver) control(h *header, frame []byte) *CloseError {
 
 func (d *Driver) readClose() error {
 	if d.payload == nil {
-		_, _, err := d.conn.NextReader()
+		_, _, err := d.sit().conn.NextReader()
 		return err
 	}
 	_, err := d.payload.Read(nil)

@@ -101,13 +101,12 @@ func (u *Upgrader) accept(sh *Shared, d *Driver, res Result, out []byte) (grante
 	}()
 	deflate := u.cfg.Compression && offersDeflate(res.Request.Header)
 	*d = Driver{cfg: &u.cfg, Trace: d.Trace}
+	d.seat = &seat{d: d}
 	sh.enter(d, out)
-	conn, err := u.gorilla.Upgrade((*hijacker)(d), res.Request, nil)
-	sh.writer.Reset(nil) // it held on to d
-	if err != nil {
+	if err := d.seat.upgrade(sh, &u.gorilla, res.Request); err != nil {
 		return Result{Refusal: badRequest("upgrade", "The request is no WebSocket upgrade: "+err.Error()+".")}, out
 	}
-	d.conn = conn
 	d.deflate = deflate
+	d.rise()
 	return res, sh.out
 }

@@ -50,7 +50,7 @@ func (d *Driver) compress(out, payload []byte) (extended []byte) {
 		}
 	}()
 	sh.enter(d, out)
-	if err := d.conn.WriteMessage(websocket.BinaryMessage, payload); err != nil {
+	if err := d.seat.conn.WriteMessage(websocket.BinaryMessage, payload); err != nil {
 		sh.out = d.appendFrame(sh.out[:size], opBinary, payload)
 	}
 	return nil
