@@ -20,9 +20,10 @@ import (
 // nothing: what is behind them, the backlog, lies in the store only, and here are
 // the positions, 16 bytes for each. When the client has taken half of the window
 // the next ones are fetched, in their order. QoS 0, and what the store does not have
-// under its position, waits in memory among them; so does all that a member of a
-// shared group has: the store has a message once, whichever of its subscriptions it
-// came by.
+// under its position, waits in memory among them, and so does what comes by a shared
+// group: the store has a message once, whichever of its subscriptions it came by. A
+// session that is a member of one has all of its queue in memory, but for a backlog
+// that it had before.
 //
 // 2026-11: a million waiting messages cost 600 MB and 5 s of a start when they were
 // read with their sessions.
@@ -31,7 +32,7 @@ import (
 // have none.
 type backlog struct {
 	places cell.Queue[place]
-	aside  cell.Queue[item]
+	aside  cell.Queue[item] // without a message: it was passed on
 }
 
 // place is a message in the backlog.
@@ -101,6 +102,7 @@ func (st *stage) shelve(it *item) {
 func (st *stage) setAside(it *item) {
 	st.append(it, place{})
 	st.s.backlog.aside.Push(st.x, *it)
+	st.busy(*it, 1)
 }
 
 func (st *stage) append(it *item, p place) {
@@ -113,21 +115,31 @@ func (st *stage) append(it *item, p place) {
 	st.charge(int(p.size))
 }
 
-// unshelve takes the oldest out of the backlog, a place, or the item that was aside;
-// the backlog is not empty.
+// unshelve takes the oldest out of the backlog, a place, or the item that was aside,
+// if it still is; the backlog is not empty.
 func (st *stage) unshelve() (p place, it item) {
 	b := st.s.backlog
 	p, _ = b.places.Peek(st.x)
 	b.places.Pop(st.x)
-	st.charge(-int(p.size))
-	if p.seq == 0 {
-		it, _ = b.aside.Peek(st.x)
-		b.aside.Pop(st.x)
+	if p.seq != 0 {
+		st.charge(-int(p.size))
+	} else {
+		it = st.popAside(b)
 	}
 	if b.places.Len(st.x) == 0 {
 		st.s.backlog = nil
 	}
 	return p, it
+}
+
+func (st *stage) popAside(b *backlog) item {
+	it, _ := b.aside.Peek(st.x)
+	b.aside.Pop(st.x)
+	if it.msg != nil {
+		st.charge(-it.msg.Size())
+		st.busy(it, -1)
+	}
+	return it
 }
 
 // shedBacklog drops the oldest message of the backlog.
@@ -136,12 +148,13 @@ func (st *stage) shedBacklog(why metrics.Drop) {
 		return
 	}
 	p, it := st.unshelve()
-	if p.seq == 0 {
+	switch {
+	case p.seq != 0:
+		st.gone(p, why)
+		st.lazily(store.Op{Kind: store.Discard, Message: &message.Message{ID: message.ID{Seq: p.seq}}})
+	case it.msg != nil:
 		st.refuse(it, why)
-		return
 	}
-	st.gone(p, why)
-	st.lazily(store.Op{Kind: store.Discard, Message: &message.Message{ID: message.ID{Seq: p.seq}}})
 }
 
 // gone counts a message of the backlog that nobody gets; what it was about is not
@@ -151,10 +164,36 @@ func (st *stage) gone(p place, why metrics.Drop) {
 	st.drop(why, 1)
 }
 
+// passAside passes on what waits aside and may go to other members of its group.
+func (st *stage) passAside(o *owning) {
+	b := st.s.backlog
+	if b == nil {
+		return
+	}
+	for range b.aside.Len(st.x) {
+		if it := st.popAside(b); it.msg == nil || o.mayGo(&it) {
+			if it.msg != nil {
+				st.pass(it, passing{number: st.recorded(it.msg, it.qos)})
+			}
+			b.aside.Push(st.x, item{})
+		} else {
+			b.aside.Push(st.x, it)
+			st.charge(it.msg.Size())
+			st.busy(it, 1)
+		}
+	}
+}
+
 // dropBacklog forgets the backlog: the session ends, and the store with all it has.
 func (st *stage) dropBacklog() {
-	if n := st.left(); n > 0 {
-		st.drop(metrics.DropSessionEnded, n)
+	if b := st.s.backlog; b != nil {
+		aside := b.aside.Len(st.x)
+		st.drop(metrics.DropSessionEnded, b.places.Len(st.x)-aside)
+		for range aside {
+			if it := st.popAside(b); it.msg != nil {
+				st.pass(it, passing{hold: st.s.kept})
+			}
+		}
 		st.charge(-st.s.queued) // the rest of the queue has gone
 	}
 	st.s.backlog, st.s.fetching, st.s.sure = nil, 0, 0
@@ -243,10 +282,10 @@ func (st *stage) takeAside() (some bool) {
 		if p, _ := st.s.backlog.places.Peek(st.x); p.seq != 0 {
 			break
 		}
-		_, it := st.unshelve()
-		st.queue.Push(st.x, it)
-		st.charge(it.msg.Size())
-		some = true
+		if _, it := st.unshelve(); it.msg != nil {
+			st.line(it)
+			some = true
+		}
 	}
 	return some
 }
@@ -278,8 +317,7 @@ func (st *stage) takeOne(p place, m *message.Message, subs []*cast.Subscription)
 	}
 	it.retain = it.retain || p.retain
 	it.again = p.again && it.qos == packet.QoS1
-	st.queue.Push(st.x, it)
-	st.charge(m.Size())
+	st.line(it)
 }
 
 // subscriptions are those of the session, in an order that is the same each time.
@@ -292,12 +330,13 @@ func (st *stage) subscriptions() (subs []*cast.Subscription) {
 	return subs
 }
 
-// fetchLater fetches again behind a commit, and so when what was accepted before can
-// be read.
+// fetchLater fetches again behind a commit that waits for the disk, whatever the level
+// of the client, and so when what was accepted before can be read.
 func (st *stage) fetchLater() {
 	s := st.s
-	s.sure = st.pub.Log.Position()
-	s.fetching = st.commit(committing{kind: thenFetch})
+	s.sure, s.fetching = st.pub.Log.Position(), st.tag()
+	st.x.Submit(st.pub.Log, &store.Commit{Reply: st.cell, Tag: s.fetching})
+	st.follow(s.fetching, committing{kind: thenFetch}, false)
 }
 
 // reached goes on when the commit of fetchLater is durable.

@@ -433,3 +433,31 @@ func TestACrashAtAnyStepOfABacklogIsSeenByNobody(t *testing.T) {
 		return append(got, fmt.Sprint(d.owed(), d.env.Metrics.QueuedBytes.Load(), d.env.Metrics.Dropped[metrics.DropQueueFull].Load()))
 	})
 }
+
+// TestAMemberWithABacklogHasOneLine: what comes by the group stands behind what the
+// store has, and goes to another member when the client or its session does.
+func TestAMemberWithABacklogHasOneLine(t *testing.T) {
+	inWindows(t, func(t *testing.T, d *desk) {
+		e := d.open(kept)
+		d.subscribe(e, filter("t", 1))
+		d.detach(e, false)
+		want := d.numbered(1, 0, 4)
+		e = d.attach(one)
+		d.subscribe(e, filter("$share/g/+", 1))
+		for _, x := range d.numbered(1, 4, 3) {
+			want = append(want, x, x) // by both
+		}
+		require.Equal(t, want, d.drain(e))
+
+		d.detach(e, false)
+		d.numbered(1, 0, 6)
+		e = d.attach(one)
+		d.publish(msg(1, "u", "the group's"))
+		other := d.member("g", "+")
+		d.detach(e, false)
+		require.Equal(t, []string{"the group's"}, heard(other))
+		d.publish(msg(1, "t", "the group's and its own"))
+		d.tell(&cast.Destroy{Reason: metrics.CloseTakeover})
+		d.sync()
+	})
+}

@@ -70,6 +70,7 @@ func (st *stage) passOffline() {
 		}
 		st.pass(it, passing{number: st.recorded(it.msg, it.qos)})
 	}
+	st.passAside(&o)
 	for id, f := range st.inflight.All {
 		if f.qos != packet.QoS1 || !o.mayGo(&f.item) {
 			continue

@@ -32,7 +32,7 @@ func (st *stage) enqueue(it item) {
 		st.shelve(&it)
 		return
 	}
-	if st.left() > 0 && it.share == nil {
+	if st.left() > 0 {
 		st.setAside(&it)
 		return
 	}
@@ -87,6 +87,11 @@ func (st *stage) push(it item) {
 	if st.env.Trace.On() {
 		st.traceItem(trace.Queued, st.waits(), &it, 0)
 	}
+	st.line(it)
+}
+
+// line appends to the queue what was counted before.
+func (st *stage) line(it item) {
 	st.queue.Push(st.x, it)
 	st.charge(it.msg.Size())
 	st.busy(it, 1)

@@ -84,7 +84,8 @@ func (h *history) checkAsked(r receiver, m *msg, got []receipt) {
 func (h *history) checkCopies(r receiver, m *msg, got []receipt) {
 	live, retained, kills, again := 0, 0, 0, 0
 	for i, g := range got {
-		if i > 0 && h.killedBetween(got[i-1].index, g.index) {
+		// From the opening on: what was sent before a kill may be read after it.
+		if i > 0 && (h.killedBetween(got[i-1].index, g.index) || h.readLate(got[i-1], g)) {
 			kills++
 			if retained > 0 && got[i-1].Retain && (got[i-1].QoS == packet.QoS1 || h.memory[r.client]) {
 				again++ // perhaps by another subscription's QoS
@@ -132,6 +133,13 @@ func (h *history) checkCopies(r receiver, m *msg, got []receipt) {
 		h.fail(got[len(got)-1].index, ClauseOnce, []string{r.client, m.client}, []uint64{m.id},
 			"%s received the retained m%d %d times for %d subscriptions", r.client, m.id, retained, asks)
 	}
+}
+
+// readLate reports whether a message was read, on a connection that a kill had cut
+// off, after the kill, and the next one on another.
+func (h *history) readLate(got, next receipt) bool {
+	c := h.conns[got.Conn]
+	return c != nil && got.Conn != next.Conn && h.killedBetween(c.opened, got.index)
 }
 
 func (h *history) killedBetween(i, j int) bool {
