@@ -33,6 +33,14 @@ import (
 type backlog struct {
 	places cell.Queue[place]
 	aside  cell.Queue[item] // without a message: it was passed on
+	noted  cell.Queue[noted]
+}
+
+// noted is what a trace is told of a message whose place it is when that is dropped:
+// nothing is kept of one that nobody traced when it came.
+type noted struct {
+	seq   uint64
+	event trace.Event
 }
 
 // place is a message in the backlog.
@@ -96,6 +104,9 @@ func (st *stage) stays(it *item, lim *cast.Limits) bool {
 // shelve leaves a message to the store.
 func (st *stage) shelve(it *item) {
 	st.append(it, place{seq: it.msg.ID.Seq, qos: it.qos, retain: it.retain, again: it.again})
+	if st.env.Trace.On() && st.traced(it.msg) {
+		st.s.backlog.noted.Push(st.x, noted{seq: it.msg.ID.Seq, event: eventOf(it.msg)})
+	}
 }
 
 // setAside keeps a message in memory that is behind some in the store.
@@ -115,21 +126,25 @@ func (st *stage) append(it *item, p place) {
 	st.charge(int(p.size))
 }
 
-// unshelve takes the oldest out of the backlog, a place, or the item that was aside,
-// if it still is; the backlog is not empty.
-func (st *stage) unshelve() (p place, it item) {
+// unshelve takes the oldest out of the backlog, a place with what was noted of it, or
+// the item that was aside, if it still is; the backlog is not empty.
+func (st *stage) unshelve() (p place, of trace.Event, it item) {
 	b := st.s.backlog
 	p, _ = b.places.Peek(st.x)
 	b.places.Pop(st.x)
 	if p.seq != 0 {
 		st.charge(-int(p.size))
+		if n, ok := b.noted.Peek(st.x); ok && n.seq == p.seq {
+			b.noted.Pop(st.x)
+			of = n.event
+		}
 	} else {
 		it = st.popAside(b)
 	}
 	if b.places.Len(st.x) == 0 {
 		st.s.backlog = nil
 	}
-	return p, it
+	return p, of, it
 }
 
 func (st *stage) popAside(b *backlog) item {
@@ -147,20 +162,21 @@ func (st *stage) shedBacklog(why metrics.Drop) {
 	if st.s.backlog == nil {
 		return
 	}
-	p, it := st.unshelve()
+	p, of, it := st.unshelve()
 	switch {
 	case p.seq != 0:
-		st.gone(p, why)
+		st.gone(p, of, why)
 		st.lazily(store.Op{Kind: store.Discard, Message: &message.Message{ID: message.ID{Seq: p.seq}}})
 	case it.msg != nil:
 		st.refuse(it, why)
 	}
 }
 
-// gone counts a message of the backlog that nobody gets; what it was about is not
-// known here.
-func (st *stage) gone(p place, why metrics.Drop) {
-	st.trace(trace.Event{Step: trace.Dropped, Packet: packet.PUBLISH.String(), QoS: int(p.qos), Reason: why.String()})
+// gone counts a message of the backlog that nobody gets; what it was about is known
+// if it was traced when it came.
+func (st *stage) gone(p place, of trace.Event, why metrics.Drop) {
+	of.Step, of.Packet, of.QoS, of.Reason = trace.Dropped, packet.PUBLISH.String(), int(p.qos), why.String()
+	st.trace(of)
 	st.drop(why, 1)
 }
 
@@ -265,9 +281,9 @@ func (st *stage) takeUp(msg *store.Fetched, n int) {
 			st.fetchLater()
 			return
 		}
-		st.unshelve()
+		_, of, _ := st.unshelve()
 		if m == nil {
-			st.gone(p, metrics.DropExpired)
+			st.gone(p, of, metrics.DropExpired)
 			continue
 		}
 		st.x.Blame(m)
@@ -282,7 +298,7 @@ func (st *stage) takeAside() (some bool) {
 		if p, _ := st.s.backlog.places.Peek(st.x); p.seq != 0 {
 			break
 		}
-		if _, it := st.unshelve(); it.msg != nil {
+		if _, _, it := st.unshelve(); it.msg != nil {
 			st.line(it)
 			some = true
 		}
