@@ -104,6 +104,7 @@ const (
 	Resume                       // read again
 	NotifyDrain                  // send Drained once the out-buffer is below its low mark
 	CloseSocket                  // write what is in the out-buffer, then close
+	CountCrash                   // an actor that belongs to the connection has crashed
 )
 
 // Control is an act on the socket; protocol, ws_client -> socket.
@@ -113,6 +114,10 @@ type Control struct {
 	Reason metrics.Close
 	Detail string // for the log
 }
+
+// Crashed says that the session of the connection has crashed. session's supervisor
+// -> protocol.
+type Crashed struct{ mailbox.Link }
 
 // Data is a chunk of MQTT bytes: a TCP segment, or the payloads of the
 // WebSocket frames of one read. socket -> ws_loop. The bytes are the loop's read

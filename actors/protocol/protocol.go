@@ -182,6 +182,8 @@ func (st *stage) Receive(ctx *cell.Context) {
 		st.durable(msg)
 	case *cast.Faulty:
 		st.faulty(msg)
+	case *cast.Crashed:
+		st.x.Submit(st.conn.Socket, &cast.Control{Op: cast.CountCrash})
 	case *cast.Detached:
 		st.s.answered = true
 		st.left()

@@ -190,10 +190,11 @@ func Kind(env *cast.Env) *cell.Kind {
 }
 
 // Crashed implements cell.Owner: the crashes of a session count against its
-// connection, while it has one.
+// connection, while it has one. Its supervisor runs on another loop than the two of
+// them when the session has moved, so the connection is told.
 func (s *Session) Crashed(crash *cell.Crash) {
-	if c := s.state.conn; c != nil && c.Protocol.Group() == s.cell.Group() {
-		c.Protocol.Owner().Crashed(crash)
+	if c := s.state.conn; c != nil && !crash.Poison {
+		c.Protocol.Push(new(cast.Crashed))
 	}
 }
 

@@ -186,28 +186,38 @@ func TestDeadLettersOutliveTheBroker(t *testing.T) {
 	require.Empty(t, letters)
 }
 
+// TestAConnectionWhoseActorsCrashTooOftenIsClosedAndNoOther: its session counts, too,
+// whichever loop it was made on.
 func TestAConnectionWhoseActorsCrashTooOftenIsClosedAndNoOther(t *testing.T) {
-	b := brokertest.AllowCrashes(t, "runtime.actor_max_crashes=5")
-	other := join(t, b, clean(packet.V5, "other"))
-	c := clean(packet.V5, "weak")
-	c.Will = &packet.Will{Topic: "will", Payload: []byte("weak")}
-	other.subscribe(packet.QoS0, "will")
-	weak := join(t, b, c)
-	off := hooked(t, &firstAttempts{name: "tcp:default/2/protocol"})
-	for range 6 {
-		weak.send(&packet.Pingreq{})
-		if _, err := weak.next(); err != nil {
-			break
-		}
+	for actor, p := range map[string]packet.Packet{
+		"tcp:default/2/protocol": &packet.Pingreq{},
+		"session/weak":           &packet.Subscribe{ID: 1, Subscriptions: []packet.Subscription{{Filter: "t"}}},
+	} {
+		t.Run(actor, func(t *testing.T) {
+			b := brokertest.AllowCrashes(t, "runtime.actor_max_crashes=5", "runtime.loops=2")
+			other := join(t, b, clean(packet.V5, "other"))
+			c := clean(packet.V5, "weak")
+			c.Will = &packet.Will{Topic: "will", Payload: []byte("weak")}
+			other.subscribe(packet.QoS0, "will")
+			weak := join(t, b, c)
+			off := hooked(t, &firstAttempts{name: actor})
+			for range 6 {
+				weak.send(p)
+				if _, err := weak.next(); err != nil {
+					break
+				}
+			}
+			weak.closed()
+			off()
+			other.hears("will", "weak")
+			other.fence()
+			join(t, b, clean(packet.V5, "weak")).fence()
+		})
 	}
-	weak.closed()
-	off()
-	other.hears("will", "weak")
-	other.fence()
-	join(t, b, clean(packet.V5, "weak")).fence()
 }
 
-// firstAttempts crashes an actor once at each of its messages.
+// firstAttempts crashes an actor once at each of its messages that come from the
+// client.
 type firstAttempts struct {
 	name  string
 	again bool
@@ -218,11 +228,11 @@ func (h *firstAttempts) At(c *cell.Cell, p cell.Phase, m cell.Message) {
 	if c.Name() != h.name || p != cell.Before {
 		return
 	}
-	if _, ok := m.(*cast.Received); !ok {
-		return
-	}
-	if h.again = !h.again; h.again {
-		panic("first attempt")
+	switch m.(type) {
+	case *cast.Received, *cast.Subscribe:
+		if h.again = !h.again; h.again {
+			panic("first attempt")
+		}
 	}
 }
 

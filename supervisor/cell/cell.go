@@ -102,6 +102,11 @@ type incarnation struct {
 	nap     bool         // it shall hibernate, if it still has nothing to do
 }
 
+// ready reports whether i can be given messages: protoactor has started it, which
+// it says after its hello, from another goroutine when the cell has moved away from
+// its supervisor's group, and it is not between a crash and the restart.
+func (i *incarnation) ready() bool { return i.invoker != nil && i.stage != nil && !i.suspend }
+
 // rare is what few cells need.
 type rare struct {
 	name     string

@@ -2,6 +2,8 @@
 
 package cell
 
+import "github.com/asynkron/protoactor-go/actor"
+
 // Pages is the number of pages that the set holds.
 func (s *IDs[K]) Pages() int { return s.held }
 
@@ -14,3 +16,6 @@ func (c *Cell) Timers() map[uint8]int64 {
 	}
 	return all
 }
+
+// Hello gives c an incarnation that protoactor has not started yet.
+func (c *Cell) Hello(by actor.MessageInvoker) { c.inc.Store(&incarnation{c: c, invoker: by}) }

@@ -367,3 +367,23 @@ func runAll(g *group.Group) (ran int) {
 	}
 	return ran
 }
+
+// calls counts what an actor is given.
+type calls struct{ n int }
+
+func (c *calls) InvokeSystemMessage(any)             { c.n++ }
+func (c *calls) InvokeUserMessage(any)               { c.n++ }
+func (c *calls) EscalateFailure(reason, message any) { c.n++ }
+
+// TestMessagesWaitUntilTheActorIsStarted: protoactor says hello and Started one
+// after the other, and a group that is not the supervisor's may run between them.
+func TestMessagesWaitUntilTheActorIsStarted(t *testing.T) {
+	w := newWorld(t)
+	c := cell.New(kindOf("k", func(*cell.Context) {}), "c", w.g, nil)
+	got := new(calls)
+	c.Hello(got)
+	c.Push(&text{})
+	w.drain()
+	require.Zero(t, got.n)
+	require.Equal(t, 1, c.Pending())
+}

@@ -41,7 +41,7 @@ func (c *Cell) Run(g *group.Group) {
 			c.wake()
 			break
 		}
-		if i.invoker == nil || i.suspend || x.moveTo != nil {
+		if !i.ready() || x.moveTo != nil {
 			break
 		}
 		if i.nap && r.hibernate() {
@@ -318,7 +318,7 @@ func (c *Cell) busy() bool {
 	case i == nil:
 		return c.asleep && !c.waking && !c.queue.Empty()
 	}
-	return i.invoker != nil && !i.suspend && (!c.queue.Empty() || c.leftBehind())
+	return i.ready() && (!c.queue.Empty() || c.leftBehind())
 }
 
 func (r *run) crashed(reason any) {

@@ -135,6 +135,12 @@ func (c *Conn) ChaosScope() chaos.Scope {
 // Crashed implements cell.Owner: crashes of a connection's actors count against
 // it alone.
 func (c *Conn) Crashed(crash *cell.Crash) {
+	if !crash.Poison {
+		c.crashed()
+	}
+}
+
+func (c *Conn) crashed() {
 	now, t := c.loop.g.Now(), c.troubles()
 	keep := t.crashes[:0]
 	for _, at := range t.crashes {
@@ -142,11 +148,7 @@ func (c *Conn) Crashed(crash *cell.Crash) {
 			keep = append(keep, at)
 		}
 	}
-	t.crashes = keep
-	if crash.Poison {
-		return
-	}
-	t.crashes = append(t.crashes, now)
+	t.crashes = append(keep, now)
 	if len(t.crashes) > c.loop.opts.Bounds.Load().MaxCrashes {
 		c.fail(metrics.ClosePoison, "too many crashes")
 	}
@@ -200,6 +202,8 @@ func (c *Conn) Accept(m cell.Message) {
 		c.touch()
 	case cast.CloseSocket:
 		c.finish(ctl.Reason, ctl.Detail)
+	case cast.CountCrash:
+		c.crashed()
 	}
 }
 
