@@ -252,6 +252,7 @@ func (e *end) answered() (out []string) {
 			out = append(out, fmt.Sprintf("kick %#02x detached %v", byte(m.Code), m.Detached))
 		case *cast.SessionStarted:
 			out = append(out, fmt.Sprintf("started present %v", m.Present))
+		case *cast.Crashed: // not an answer
 		default:
 			out = append(out, fmt.Sprintf("%T", m))
 		}

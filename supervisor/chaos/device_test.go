@@ -41,7 +41,7 @@ func TestAClientKnowsAPacketIdentifierUntilPubrel(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var got []EventKind
 			d := &device{id: "a", version: packet.V311, arrived: map[packet.ID]uint64{}, doubtful: map[packet.ID]bool{},
-				record: func(e Event) { got = append(got, e.Kind) }}
+				record: func(e Event) { got = append(got, e.Kind) }, memory: func(string, string) bool { return false }}
 			l := connection(d, 1, false)
 			l.handle(&packet.Connack{})
 			l.handle(&packet.Publish{QoS: 2, ID: 4, Topic: []byte("t"), Payload: payload(7, 0)})
