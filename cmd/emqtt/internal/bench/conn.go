@@ -9,6 +9,7 @@ import (
 
 	"emqttd/protocol/packet"
 	"emqttd/protocol/parser"
+	"emqttd/protocol/serializer"
 )
 
 // role is what a connection is for. All calls come from the loop's goroutine;
@@ -218,6 +219,20 @@ func (c *conn) connack(b []byte) error {
 func (c *conn) send(b []byte) {
 	c.out = append(c.out, b...)
 	c.touch()
+}
+
+// subscribe sends one SUBSCRIBE.
+func (c *conn) subscribe(id packet.ID, qos int, filters ...string) error {
+	m := &packet.Subscribe{ID: id}
+	for _, f := range filters {
+		m.Subscriptions = append(m.Subscriptions, packet.Subscription{Filter: f, QoS: packet.QoS(qos)})
+	}
+	b, err := serializer.Append(nil, m, c.version)
+	if err != nil {
+		return err
+	}
+	c.send(b)
+	return nil
 }
 
 func (c *conn) touch() {

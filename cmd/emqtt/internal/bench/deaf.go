@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"emqttd/protocol/packet"
-	"emqttd/protocol/serializer"
 )
 
 // deaf subscribes to everything of the run and reads nothing from then on: a
@@ -19,14 +18,9 @@ func (d *deaf) acked(_ *conn, _ uint16, _ packet.ReasonCode) { d.r.tally.Refused
 
 func (d *deaf) connected(c *conn) {
 	d.r.opened++
-	b, err := serializer.Append(nil, &packet.Subscribe{ID: 1, Subscriptions: []packet.Subscription{
-		{Filter: d.r.prefix + "/#", QoS: packet.QoS(d.r.QoS)},
-	}}, d.r.Version)
-	if err != nil {
+	if err := c.subscribe(1, d.r.QoS, d.r.prefix+"/#"); err != nil {
 		d.r.broken = err
-		return
 	}
-	c.send(b)
 }
 
 func (d *deaf) subscribed(c *conn, codes []byte) {

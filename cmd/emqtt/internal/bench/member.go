@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"emqttd/protocol/packet"
-	"emqttd/protocol/serializer"
 )
 
 // turnEnd publishes what is due and keeps connections alive. A closed loop is
@@ -57,13 +56,9 @@ func (m *member) connected(c *conn) {
 	m.pings = now + int64(m.w.Keep)/2
 	switch m.w.Kind {
 	case "sub":
-		s := &packet.Subscribe{ID: 1, Subscriptions: []packet.Subscription{{Filter: m.topic, QoS: packet.QoS(m.w.QoS)}}}
-		b, err := serializer.Append(nil, s, m.w.Version)
-		if err != nil {
+		if err := c.subscribe(1, m.w.QoS, m.topic); err != nil {
 			c.fail(err)
-			return
 		}
-		c.send(b)
 		return
 	case "pub":
 		m.due = now

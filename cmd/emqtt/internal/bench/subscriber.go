@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"emqttd/protocol/packet"
-	"emqttd/protocol/serializer"
 )
 
 // subscriber receives and judges.
@@ -82,16 +81,10 @@ func (s *subscriber) closed(_ *conn, err error) {
 
 // subscribe sends one SUBSCRIBE.
 func (s *subscriber) subscribe(filters ...string) error {
-	m := &packet.Subscribe{ID: packet.ID(1 + s.r.suback%65_535)}
-	for _, f := range filters {
-		m.Subscriptions = append(m.Subscriptions, packet.Subscription{Filter: f, QoS: packet.QoS(s.r.QoS)})
-	}
-	b, err := serializer.Append(nil, m, s.r.Version)
-	if err != nil {
+	if err := s.c.subscribe(packet.ID(1+s.r.suback%65_535), s.r.QoS, filters...); err != nil {
 		return err
 	}
 	s.pending++
-	s.c.send(b)
 	return nil
 }
 
