@@ -139,8 +139,7 @@ func (st *stage) refuse(code packet.ReasonCode, why string) {
 	st.x.Count(&st.env.Metrics.Refused[code], 1)
 	st.trace(trace.Event{Step: trace.Refused, Packet: packet.CONNECT.String(), Reason: code.String() + ": " + why})
 	if e := st.env.Log.Info(); e.Enabled() {
-		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", brief(st.s.clientID)).Stringer("peer", st.conn.Peer).
-			Stringer("code", code).Str("why", why).Msg("connect refused")
+		st.named(e).Stringer("code", code).Str("why", why).Msg("connect refused")
 	}
 	st.close(st.refusal(code), metrics.CloseRefused, code.String())
 }
@@ -316,8 +315,7 @@ func (st *stage) sessionStarted(msg *cast.SessionStarted) {
 	st.tellClient(cast.NewSend(s.version, ack))
 	st.tellSession(&cast.Ready{Epoch: s.epoch})
 	if e := st.env.Log.Info(); e.Enabled() {
-		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", brief(s.clientID)).Stringer("peer", st.conn.Peer).
-			Str("username", brief(s.user)).Stringer("version", s.version).Bool("session_present", msg.Present).
+		st.named(e).Str("username", brief(s.user)).Stringer("version", s.version).Bool("session_present", msg.Present).
 			Uint16("keep_alive_seconds", s.keepAlive).Msg("client connected")
 	}
 	s.request = slim(s.request)

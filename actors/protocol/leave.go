@@ -20,8 +20,7 @@ func (st *stage) fault(f packet.Fault, reason metrics.Close) {
 	st.trace(trace.Event{Step: trace.Fault, Reason: f.Label()})
 	if e := st.env.Log.Warn(); e.Enabled() {
 		info := f.Info()
-		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", brief(st.s.clientID)).Stringer("peer", st.conn.Peer).
-			Str("fault", info.Label).Str("clause", info.Clause).Str("hint", info.Hint).Msg("client breaks the protocol")
+		st.named(e).Str("fault", info.Label).Str("clause", info.Clause).Str("hint", info.Hint).Msg("client breaks the protocol")
 	}
 	st.shut(f.Code(), reason, f.Label())
 }
@@ -87,8 +86,7 @@ func (st *stage) faulty(msg *cast.Faulty) {
 	st.trace(trace.Event{Step: trace.Fault, Reason: f.Label()})
 	info := f.Info()
 	if e := st.env.Log.Warn(); e.Enabled() {
-		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", brief(st.s.clientID)).Stringer("peer", st.conn.Peer).
-			Str("fault", info.Label).Str("clause", info.Clause).Str("hint", info.Hint).
+		st.named(e).Str("fault", info.Label).Str("clause", info.Clause).Str("hint", info.Hint).
 			Str("bytes", hex.EncodeToString(msg.Bytes)).Msg("bytes that are not mqtt")
 	}
 	code, reason := info.Code, metrics.CloseFault
@@ -194,8 +192,7 @@ func (st *stage) detach(reason metrics.Close, reply *cell.Cell) {
 		reason = s.reason
 	}
 	if e := st.env.Log.Info(); e.Enabled() {
-		e.Str("actor", st.conn.Protocol.Name()).Str("client_id", brief(s.clientID)).Stringer("peer", st.conn.Peer).
-			Stringer("reason", reason).Msg("client disconnected")
+		st.named(e).Stringer("reason", reason).Msg("client disconnected")
 	}
 	st.tellSession(&cast.Detach{Epoch: s.epoch, Reason: reason, KeepWill: s.keepWill,
 		HasExpiry: s.hasExpiry, Expiry: s.newExpiry, Reply: reply})

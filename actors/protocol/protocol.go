@@ -203,15 +203,14 @@ func (st *stage) Receive(ctx *cell.Context) {
 		st.poison(msg)
 	case *cell.Skip:
 	default:
-		st.log().Warn().Type("message", msg).Msg("unexpected message")
+		st.named(st.env.Log.Warn()).Type("message", msg).Msg("unexpected message")
 	}
 	st.flush()
 }
 
-func (st *stage) log() *zerolog.Logger {
-	l := st.env.Log.With().Str("actor", st.conn.Protocol.Name()).Str("client_id", brief(st.s.clientID)).
-		Stringer("peer", st.conn.Peer).Logger()
-	return &l
+// named adds to a log line whose it is.
+func (st *stage) named(e *zerolog.Event) *zerolog.Event {
+	return e.Str("actor", st.conn.Protocol.Name()).Str("client_id", brief(st.s.clientID)).Stringer("peer", st.conn.Peer)
 }
 
 // brief is what a log line has of a name that a client chose: it may take 64 KB.
