@@ -93,9 +93,7 @@ func (v *visitor) took(what, path string) {
 // brokers do all day.
 func TestAPageOfManyClientsIsLiveAndCheap(t *testing.T) {
 	const all = 100_000
-	if underRace {
-		t.Skip("most of it is the browser's time: played without the race detector")
-	}
+	withoutRace(t)
 	v := visit(t, browsertest.Start(t), brokertest.Start, "runtime.loops=1")
 	overTCP, inMemory := connections(t)
 	n := overTCP + inMemory
@@ -164,9 +162,7 @@ func thousands(n int) string {
 // filters, and as many retained messages.
 func TestPagesOfManyTopicsAreQuick(t *testing.T) {
 	const all = 100_000
-	if underRace {
-		t.Skip("most of it is the browser's time: played without the race detector")
-	}
+	withoutRace(t)
 	v := visit(t, browsertest.Start(t), brokertest.Start)
 	p := join(t, v.b, clean(packet.V311, "librarian"))
 	const step = 1000

@@ -57,9 +57,7 @@ func invade(t *testing.T, b *brokertest.Broker) {
 // TestNothingThatClientsSayIsMoreThanText: no page runs it, and none gets wider
 // than its window.
 func TestNothingThatClientsSayIsMoreThanText(t *testing.T) {
-	if underRace {
-		t.Skip("most of it is the browser's time: played without the race detector")
-	}
+	withoutRace(t)
 	v := visit(t, browsertest.Start(t), brokertest.Start)
 	dir := browsertest.Shots(t)
 	invade(t, v.b)

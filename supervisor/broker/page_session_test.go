@@ -23,9 +23,7 @@ import (
 // What the page says and does when the broker does not let it go on.
 
 func TestThePageIsToldToWait(t *testing.T) {
-	if underRace {
-		t.Skip("most of it is the browser's time: played without the race detector")
-	}
+	withoutRace(t)
 	browser := browsertest.Start(t)
 
 	t.Run("too many wrong passwords: it counts down, and then one may log in", func(t *testing.T) {

@@ -21,6 +21,15 @@ type visitor struct {
 	url string
 }
 
+// withoutRace leaves a test to runs without the race detector, which is slow and has
+// little to see in it.
+func withoutRace(t *testing.T) {
+	t.Helper()
+	if underRace {
+		t.Skip("most of it is the browser's time: played without the race detector")
+	}
+}
+
 // visit starts a broker and opens its page.
 func visit(t *testing.T, b *browsertest.Browser, start func(testing.TB, ...string) *brokertest.Broker, sets ...string) *visitor {
 	t.Helper()
@@ -287,9 +296,7 @@ func (v *visitor) looks(what string) {
 // dark, and holds each to what everybody needs. Whoever changes the page looks at
 // the pictures: BROWSERTEST_SHOTS names the folder.
 func TestPageLooks(t *testing.T) {
-	if underRace {
-		t.Skip("most of it is the browser's time: played without the race detector")
-	}
+	withoutRace(t)
 	v := visit(t, browsertest.Start(t), brokertest.AllowCrashes, "chaos.enabled=true")
 	dir := browsertest.Shots(t)
 	populate(t, v.b)
