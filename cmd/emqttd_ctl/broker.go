@@ -129,29 +129,6 @@ func (c *ctl) listeners() *cobra.Command {
 		"name", "address", "running", "connections", "max_connections", "accepted", "turned_away_full", "turned_away_denied")
 }
 
-// vm is what there is of emqttd's VM: the process.
-func (c *ctl) vm() *cobra.Command {
-	return &cobra.Command{Use: "vm", Short: "The broker's process: memory, goroutines, collections, event loops", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		var n row
-		if err := c.call(cmd.Context(), "GET", "/node", nil, &n); err != nil {
-			return err
-		}
-		if c.json {
-			return c.printJSON(n)
-		}
-		for _, name := range []string{"go_version", "os", "arch", "pid", "cpus", "goroutines", "heap_bytes", "memory_bytes", "memory_limit_bytes", "gc_count", "max_files"} {
-			c.line("%-20s: %s", name, text(n[name]))
-		}
-		loops, _ := n["loops"].([]any)
-		for _, l := range loops {
-			if loop, ok := l.(row); ok {
-				c.line("%-20s: %s connections, %s turns", "loop/"+text(loop["index"]), text(loop["connections"]), text(loop["turns"]))
-			}
-		}
-		return nil
-	}}
-}
-
 func (c *ctl) config() *cobra.Command {
 	cmd := c.plain("config", "Every key in force, and where its value comes from", "/config", "key", "value", "origin")
 	cmd.AddCommand(&cobra.Command{Use: "reload", Short: "Read configuration, certificates, passwords and rules anew, as SIGHUP does", Args: cobra.NoArgs,

@@ -72,6 +72,22 @@ func (d *desk) ok(args ...string) string {
 	return out
 }
 
+func TestAProfileIsAFile(t *testing.T) {
+	d := newDesk(t)
+	file := filepath.Join(t.TempDir(), "heap.pprof")
+	require.Regexp(t, `^.+heap\.pprof: [1-9]\d* bytes, for go tool pprof\n$`, d.ok("vm", "profile", "--kind", "heap", "--out", file))
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.True(t, bytes.HasPrefix(text, []byte{0x1f, 0x8b}), "compressed, as pprof has it")
+
+	code, _, errs := d.run("vm", "profile", "--seconds", "3600", "--out", file)
+	require.Equal(t, exitRefused, code)
+	require.Contains(t, errs, "dashboard.max_profile")
+	kept, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, text, kept, "no answer is no file")
+}
+
 func TestAFreshBrokerCanBeAdministeredOnItsOwnMachine(t *testing.T) {
 	d := newDesk(t)
 	require.Regexp(t, `^Node '.+' is started\nemqttd .+ is running\n$`, d.ok("status"))

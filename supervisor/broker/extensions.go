@@ -18,7 +18,8 @@ func (b *Broker) extensions() (all []api.Extension) {
 		b.scope = b.newMicroscope()
 		all = append(all, b.scope.Extension())
 	}
-	return append(all, observe.Traces(b.env.Trace), observe.Watch(b.env.Alarms, b.env.Slow, b.env.Topics))
+	return append(all, observe.Traces(b.env.Trace), observe.Watch(b.env.Alarms, b.env.Slow, b.env.Topics),
+		observe.Profile(b.cfg.Dashboard.MaxProfile))
 }
 
 // page is what the dashboard shows at /.

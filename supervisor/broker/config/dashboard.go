@@ -79,6 +79,10 @@ type Dashboard struct {
 	// How long a request may take, but for streams; its header at most ten seconds.
 	Timeout time.Duration `yaml:"timeout" min:"1s" max:"10m"`
 
+	// Longest profile of CPU that may be asked for; for a longer one the answer is
+	// 400. One profile is taken at a time; for a further one it is 409.
+	MaxProfile time.Duration `yaml:"max_profile" min:"1s" max:"10m"`
+
 	// Live streams at one time. A further one is answered 503.
 	MaxStreams int `yaml:"max_streams" min:"1" max:"100000"`
 
@@ -171,7 +175,7 @@ func defaultDashboard() Dashboard {
 	return Dashboard{
 		Bind: "127.0.0.1:18083", MQTT: true, MaxUsers: 1000, SessionTTL: 8 * time.Hour, MaxSessions: 1000,
 		LoginFailures: 10, LoginWindow: time.Minute, MaxConnections: 1000, MaxBody: MiB, MaxPage: 1000, MaxOffset: 100_000,
-		MaxScan: 2_000_000, Timeout: 15 * time.Second, MaxStreams: 64, StreamBuffer: 256,
+		MaxScan: 2_000_000, Timeout: 15 * time.Second, MaxProfile: time.Minute, MaxStreams: 64, StreamBuffer: 256,
 		AuditFile: 8 * MiB, AuditEntries: 10_000, OpenMetrics: true,
 		Microscope: Microscope{Enabled: true, OtherHosts: true, MaxConnections: 8, MaxTotal: 64, MaxBytes: 4 * MiB, MaxPacket: 256 * KiB, MaxRate: 64 * KiB,
 			Idle: 5 * time.Minute, Timeout: 10 * time.Second},
