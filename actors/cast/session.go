@@ -247,6 +247,7 @@ type Deliver struct {
 	Deliveries []Delivery
 	Pubrel     []packet.ID // PUBRELs to send
 	PubrelBad  []packet.ID // those whose id is unknown: 0x92
+	Traced     bool        // the session has noted one of them: so is ws_client to look
 }
 
 var delivers = sync.Pool{New: func() any { return new(Deliver) }}
@@ -261,7 +262,7 @@ func NewDeliver(epoch uint64) *Deliver {
 // Release implements cell.Releaser.
 func (d *Deliver) Release() {
 	clear(d.Deliveries)
-	d.Deliveries, d.Pubrel, d.PubrelBad = d.Deliveries[:0], d.Pubrel[:0], d.PubrelBad[:0]
+	d.Deliveries, d.Pubrel, d.PubrelBad, d.Traced = d.Deliveries[:0], d.Pubrel[:0], d.PubrelBad[:0], false
 	if max(cap(d.Deliveries), cap(d.Pubrel), cap(d.PubrelBad)) <= keptParts {
 		delivers.Put(d)
 	}

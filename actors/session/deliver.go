@@ -42,16 +42,16 @@ func (st *stage) straight(d *cast.Dispatch) []*message.Message {
 	out := st.deliver()
 	run := d.Messages[:min(len(d.Messages), maxDeliver-len(out.Deliveries))]
 	n := 0
+	traced := st.env.Trace.On() && st.traced(run[0]) // who has sent them, and to what topic, is the same for all
 	if qos := min(d.Messages[0].QoS, d.Sub.QoS); qos == packet.QoS0 {
-		n = st.straight0(out, run, d)
-	} else if !st.durable() && !st.tracedAny(run) {
+		n = st.straight0(out, run, d, traced)
+	} else if !st.durable() && !traced {
 		n = st.straight1(out, run, d, qos)
 	}
 	return d.Messages[n:]
 }
 
-func (st *stage) straight0(out *cast.Deliver, run []*message.Message, d *cast.Dispatch) int {
-	on, seen := st.env.Trace.On(), trace.Run{}
+func (st *stage) straight0(out *cast.Deliver, run []*message.Message, d *cast.Dispatch, traced bool) int {
 	for i, m := range run {
 		if min(m.QoS, d.Sub.QoS) > packet.QoS0 || m.Retain || m.Expiry != 0 {
 			return i
@@ -59,7 +59,7 @@ func (st *stage) straight0(out *cast.Deliver, run []*message.Message, d *cast.Di
 		out.Deliveries = append(out.Deliveries, cast.Delivery{})
 		x := &out.Deliveries[len(out.Deliveries)-1]
 		x.Message, x.SubIDs = m, d.Sub.SubIDs()
-		if on && seen.Wants(st.env.Trace, st.x.Now(), st.clientID, m.From, m.Topic, st.peer()) {
+		if traced {
 			st.noteItem(trace.Delivered, "", &item{msg: m}, 0)
 		}
 	}

@@ -80,7 +80,8 @@ func (p *Publisher) Publish(ctx *cell.Context, m *message.Message, how Publishin
 		return Outcome{Code: packet.QuotaExceeded}
 	}
 	// A trace tells of each drop whom it was for: the session knows.
-	f := p.match(ctx, lim, m, router.Options{Fresh: retain, Not: how.Not, Choked: p.Env.Metrics.Choked.Load() > 0 && !retain && !p.Env.Trace.On()})
+	choked := p.Env.Metrics.Choked.Load() > 0 && !retain && !on && !p.Env.Trace.Clients()
+	f := p.match(ctx, lim, m, router.Options{Fresh: retain, Not: how.Not, Choked: choked})
 	ops := how.More
 	if to := f.DurableSessions(nil, m.QoS); len(to) > 0 {
 		ops = append(ops, store.Op{Kind: store.Append, Message: m, Sessions: to})

@@ -142,14 +142,14 @@ func (st *stage) busy(it item, n int64) {
 // limits or store for each, as straight1 is for those that arrive.
 func (st *stage) fill1() {
 	room := st.s.window - st.inflight.Seen(st.x)
-	if room <= 0 || st.queue.Len(st.x) == 0 || st.durable() || st.s.maxPacket > 0 || st.env.Trace.On() || st.full() {
+	if room <= 0 || st.queue.Len(st.x) == 0 || st.durable() || st.s.maxPacket > 0 || st.full() {
 		return
 	}
-	q, w, out := st.queue.Edit(st.x), st.inflight.Edit(st.x), st.deliver()
+	q, w, out, traces := st.queue.Edit(st.x), st.inflight.Edit(st.x), st.deliver(), st.env.Trace.On()
 	bytes := 0
 	for n := min(room, maxDeliver-len(out.Deliveries)); n > 0; n-- {
 		it := q.Front()
-		if it == nil || it.qos == packet.QoS0 || it.retain || it.again || it.found || it.msg.Expiry != 0 {
+		if it == nil || it.qos == packet.QoS0 || it.retain || it.again || it.found || it.msg.Expiry != 0 || traces && st.traced(it.msg) {
 			break
 		}
 		st.launch(w, out, it.msg, it.qos, it.subIDs, it.share)

@@ -4,7 +4,6 @@ package session
 
 import (
 	"net/netip"
-	"slices"
 
 	"emqttd/actors/metrics"
 	"emqttd/actors/trace"
@@ -39,14 +38,6 @@ func (st *stage) peer() (addr netip.AddrPort) {
 	return addr
 }
 
-// tracedAny is traced for a run of messages.
-func (st *stage) tracedAny(run []*message.Message) bool {
-	seen := trace.Run{}
-	return st.env.Trace.On() && slices.ContainsFunc(run, func(m *message.Message) bool {
-		return seen.Wants(st.env.Trace, st.x.Now(), st.clientID, m.From, m.Topic, st.peer())
-	})
-}
-
 // traceItem notes what became of a message that the session has. It stands on the
 // way of every delivery, so its look at the tracer is inlined.
 func (st *stage) traceItem(step trace.Step, why string, it *item, id packet.ID) {
@@ -58,6 +49,9 @@ func (st *stage) traceItem(step trace.Step, why string, it *item, id packet.ID) 
 func (st *stage) noteItem(step trace.Step, why string, it *item, id packet.ID) {
 	if !st.traced(it.msg) {
 		return
+	}
+	if step == trace.Delivered {
+		st.deliver().Traced = true
 	}
 	e := eventOf(it.msg)
 	e.Step, e.Reason, e.QoS, e.ID = step, why, int(it.qos), id

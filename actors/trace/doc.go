@@ -13,8 +13,10 @@
 //	}
 //
 // Off, that is a load and a comparison. On, what nobody traces costs the
-// comparison with each trace, of which there is a bounded number. A note is an
-// effect of the decision: what is tried twice is noted once, and marked (Again).
+// comparison with each trace, of which there is a bounded number, and that once
+// for what is decided together: a read, a run of messages from one publisher to
+// one topic. A note is an effect of the decision: what is tried twice is noted
+// once, and marked (Again).
 //
 // A trace keeps its latest events in a ring. Readers have a cursor of their own
 // and never hold an actor up: who is too slow misses events and is told how many.

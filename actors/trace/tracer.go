@@ -38,7 +38,55 @@ type Tracer struct {
 	all    []*Trace // running and ended ones that are still to be read; len <= 2*Traces
 	serial int
 
-	running atomic.Pointer[[]*Trace] // nil: none
+	running atomic.Pointer[traces] // nil: none
+}
+
+// traces are those that run, apart by what they compare: a hop asks for what it
+// knows. They are never changed.
+type traces struct {
+	all                    []*Trace
+	clients, topics, addrs []*Trace
+	until                  int64 // when the time of the first of them is over
+}
+
+func (ts *traces) add(tr *Trace) {
+	if len(ts.all) == 0 || tr.until < ts.until {
+		ts.until = tr.until
+	}
+	ts.all = append(ts.all, tr)
+	switch tr.rule.By {
+	case ByClient:
+		ts.clients = append(ts.clients, tr)
+	case ByTopic:
+		ts.topics = append(ts.topics, tr)
+	default:
+		ts.addrs = append(ts.addrs, tr)
+	}
+}
+
+// near reports whether a trace of a client or an address wants what a client does,
+// or a message from it.
+func (ts *traces) near(client, from string, addr netip.AddrPort) bool {
+	for _, tr := range ts.clients {
+		if tr.rule.Value == client || tr.rule.Value == from {
+			return true
+		}
+	}
+	for _, tr := range ts.addrs {
+		if tr.rule.of("", "", "", addr) {
+			return true
+		}
+	}
+	return false
+}
+
+func (ts *traces) about(name string) bool {
+	for _, tr := range ts.topics {
+		if tr.rule.of("", "", name, netip.AddrPort{}) {
+			return true
+		}
+	}
+	return false
 }
 
 // New makes a tracer without traces. Files are written by jobs that are given to
@@ -56,12 +104,8 @@ func (t *Tracer) Wants(now int64, client, from, about string, addr netip.AddrPor
 	if !t.On() {
 		return false
 	}
-	for _, tr := range t.list() {
-		if tr.rule.of(client, from, about, addr) || now >= tr.until {
-			return true
-		}
-	}
-	return false
+	ts := t.running.Load()
+	return ts != nil && (now >= ts.until || ts.near(client, from, addr) || ts.about(about))
 }
 
 // Near is Wants for what a client does whatever the topic: a trace of one does not
@@ -70,27 +114,36 @@ func (t *Tracer) Near(now int64, client string, addr netip.AddrPort) bool {
 	if !t.On() {
 		return false
 	}
-	for _, tr := range t.list() {
-		if tr.rule.of(client, "", "", addr) || now >= tr.until {
-			return true
-		}
-	}
-	return false
+	ts := t.running.Load()
+	return ts != nil && (now >= ts.until || ts.near(client, "", addr))
 }
 
-// Run is Wants for the messages of one batch, which mostly have publisher and
-// topic in common with the one before: then the answer is the same.
-type Run struct {
-	from, about  string
-	known, wants bool
+// Clients reports whether somebody is traced, by client id or address.
+func (t *Tracer) Clients() bool {
+	if !t.On() {
+		return false
+	}
+	ts := t.running.Load()
+	return ts != nil && len(ts.clients)+len(ts.addrs) > 0
 }
 
-// Wants is Tracer.Wants of the next message.
-func (r *Run) Wants(t *Tracer, now int64, client, from, about string, addr netip.AddrPort) bool {
-	if !r.known || r.from != from || r.about != about {
-		*r = Run{from, about, true, t.Wants(now, client, from, about, addr)}
+// Topics reports whether anything is traced by its topic: what is not Near need
+// not be looked at else.
+func (t *Tracer) Topics() bool {
+	if !t.On() {
+		return false
 	}
-	return r.wants
+	ts := t.running.Load()
+	return ts != nil && len(ts.topics) > 0
+}
+
+// About reports whether a trace of a topic wants a message of it.
+func (t *Tracer) About(topic string) bool {
+	if !t.On() {
+		return false
+	}
+	ts := t.running.Load()
+	return ts != nil && ts.about(topic)
 }
 
 // note is an Event on its way to the traces that want it.
@@ -122,8 +175,8 @@ func (t *Tracer) Note(ctx *cell.Context, e Event) {
 }
 
 func (t *Tracer) list() []*Trace {
-	if all := t.running.Load(); all != nil {
-		return *all
+	if ts := t.running.Load(); ts != nil {
+		return ts.all
 	}
 	return nil
 }
@@ -179,17 +232,16 @@ func (t *Tracer) Start(r Rule, d time.Duration, file string, now time.Time) (*Tr
 
 // publish shows the actors what is running; the caller holds mu.
 func (t *Tracer) publish() {
-	var live []*Trace
+	live := new(traces)
 	for _, tr := range t.all {
 		if !tr.ended.Load() {
-			live = append(live, tr)
+			live.add(tr)
 		}
 	}
-	if live == nil {
-		t.running.Store(nil)
-		return
+	if len(live.all) == 0 {
+		live = nil
 	}
-	t.running.Store(&live)
+	t.running.Store(live)
 }
 
 // prune ends what has run its time; the caller holds mu.

@@ -20,7 +20,6 @@ func TestWhatNoTraceWantsIsKnownBefore(t *testing.T) {
 		require.False(t, tr.Wants(now.UnixNano(), "a", "a", "room/4", here), "nothing runs")
 		started, err := tr.Start(r, 0, "", now)
 		require.NoError(t, err)
-		run := Run{}
 		for _, client := range []string{"a", "b"} {
 			for _, from := range []string{"", "a", "c"} {
 				for _, about := range []string{"", "room/4", "hall"} {
@@ -35,12 +34,34 @@ func TestWhatNoTraceWantsIsKnownBefore(t *testing.T) {
 				}
 			}
 		}
-		for range 2 {
-			require.Equal(t, r.By == ByClient, run.Wants(tr, now.UnixNano(), "b", "a", "hall", there), "a run asks once")
-		}
-		require.Equal(t, r.By == ByTopic, run.Wants(tr, now.UnixNano(), "b", "c", "room/4", there), "and again for another message")
+		require.Equal(t, r.By == ByTopic, tr.Topics())
+		require.Equal(t, r.By != ByTopic, tr.Clients())
+		require.Equal(t, r.By == ByTopic, tr.About("room/4"))
+		require.False(t, tr.About("hall"))
+		require.False(t, tr.About(""), "a packet without a topic")
 		over := now.Add(time.Hour).UnixNano()
 		require.True(t, tr.Wants(over, "b", "c", "hall", there), "by which it is ended")
 		require.True(t, tr.Near(over, "b", there))
 	}
+}
+
+// TestTheFirstTraceWhoseTimeIsOverIsEnded, whatever the others want.
+func TestTheFirstTraceWhoseTimeIsOverIsEnded(t *testing.T) {
+	now := time.Unix(1000, 0)
+	tr := New(Bounds{Traces: 3, Events: 1, Longest: time.Hour}, nil)
+	for i, d := range []time.Duration{3 * time.Minute, time.Minute, 2 * time.Minute} {
+		_, err := tr.Start(Rule{By: ByClient, Value: string(rune('a' + i))}, d, "", now)
+		require.NoError(t, err)
+	}
+	at := func(d time.Duration) bool {
+		return tr.Wants(now.Add(d).UnixNano(), "z", "z", "t", netip.AddrPort{})
+	}
+	require.False(t, at(time.Minute-1))
+	for i := 1; i <= 3; i++ {
+		over := now.Add(time.Duration(i) * time.Minute)
+		require.True(t, at(time.Duration(i)*time.Minute))
+		tr.Accept(&note{event: Event{At: over, Client: "z"}})
+		require.False(t, at(time.Duration(i)*time.Minute), "it is ended, and the next is not over yet")
+	}
+	require.False(t, tr.On())
 }

@@ -25,7 +25,7 @@ func (c *client) trace(ctx *cell.Context, e trace.Event) {
 // traced reports whether what the client is sent beside messages is traced.
 func (c *client) traced(ctx *cell.Context) bool {
 	t := c.env.Trace
-	return t.On() && t.Wants(ctx.Now(), c.state.clientID, "", "", c.conn.Peer)
+	return t.On() && t.Near(ctx.Now(), c.state.clientID, c.conn.Peer)
 }
 
 // traceReceived notes the packets of one read, each in its own event, behind one
@@ -34,7 +34,9 @@ func (c *client) traced(ctx *cell.Context) bool {
 func (c *client) traceReceived(ctx *cell.Context, r *cast.Received) {
 	t, id := c.env.Trace, c.state.clientID
 	if id != "" && !t.Near(ctx.Now(), id, c.conn.Peer) {
-		c.traceTopics(ctx, r)
+		if t.Topics() {
+			c.traceTopics(ctx, r)
+		}
 		return
 	}
 	if p, ok := r.Packets[0].(*packet.Connect); ok && id == "" {
@@ -48,9 +50,17 @@ func (c *client) traceReceived(ctx *cell.Context, r *cast.Received) {
 }
 
 func (c *client) traceTopics(ctx *cell.Context, r *cast.Received) {
-	seen := trace.Run{}
+	last, wanted := "", false
 	for _, p := range r.Packets {
-		if p, ok := p.(*packet.Publish); ok && seen.Wants(c.env.Trace, ctx.Now(), c.state.clientID, "", trace.View(p.Topic), c.conn.Peer) {
+		p, ok := p.(*packet.Publish)
+		if !ok {
+			continue
+		}
+		if string(p.Topic) != last {
+			last = trace.View(p.Topic)
+			wanted = c.env.Trace.About(last)
+		}
+		if wanted {
 			c.traceIn(ctx, p)
 		}
 	}

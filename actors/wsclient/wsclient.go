@@ -232,7 +232,6 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 	b := ctx.Bytes()
 	var messages [3]int64
 	var p packet.Publish
-	on, seen := c.env.Trace.On(), trace.Run{}
 	for i := range msg.Deliveries {
 		d := &msg.Deliveries[i]
 		session.ToPublish(&p, d, c.state.version, ctx.Now())
@@ -244,7 +243,7 @@ func (c *client) deliver(ctx *cell.Context, msg *cast.Deliver) {
 			panic("ws_client: PUBLISH: " + err.Error())
 		}
 		messages[d.QoS]++
-		if on && seen.Wants(c.env.Trace, ctx.Now(), c.state.clientID, d.Message.From, d.Message.Topic, c.conn.Peer) {
+		if msg.Traced && c.env.Trace.Wants(ctx.Now(), c.state.clientID, d.Message.From, d.Message.Topic, c.conn.Peer) {
 			c.traceDelivery(ctx, d)
 		}
 	}
