@@ -19,35 +19,43 @@ import (
 // child is a broker that was started for one run.
 type child struct {
 	cmd    *exec.Cmd
+	data   string // folder that goes with it
 	cancel context.CancelFunc
 	ended  chan struct{} // closed when it has
 	log    string        // file of what it printed
 }
 
-func (p *Comparer) configFile(b *ComparedBroker) string {
+// file is the broker's own, in the folder of the comparison.
+func (p *Comparer) file(b *ComparedBroker, kind string) string {
 	name := strings.Map(func(r rune) rune {
 		if r == '/' || r == '\\' || r <= ' ' {
 			return '_'
 		}
 		return r
 	}, b.Name)
-	return filepath.Join(p.Dir, name+".conf")
+	return filepath.Join(p.Dir, name+kind)
 }
 
 // start starts b. It ends with stop or with ctx: asked first, killed when it
 // does not go.
 func (p *Comparer) start(ctx context.Context, b *ComparedBroker, ports []string) (*child, error) {
-	if err := os.WriteFile(p.configFile(b), []byte(p.expand(b, b.Config, ports)), 0o600); err != nil {
+	// What another run wrote would be work for this one, and an older version of a
+	// broker may not even read what a newer one has written.
+	data := p.file(b, ".data")
+	if err := errors.Join(os.RemoveAll(data), os.Mkdir(data, 0o700)); err != nil {
 		return nil, err
 	}
-	log, err := os.Create(p.configFile(b) + ".log")
+	if err := os.WriteFile(p.file(b, ".conf"), []byte(p.expand(b, b.Config, ports)), 0o600); err != nil {
+		return nil, err
+	}
+	log, err := os.Create(p.file(b, ".log"))
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close() // the child has its own
 	words := p.words(b, b.Command, ports)
 	ctx, cancel := context.WithCancel(ctx)
-	c := &child{cmd: exec.CommandContext(ctx, words[0], words[1:]...), cancel: cancel, ended: make(chan struct{}), log: log.Name()}
+	c := &child{cmd: exec.CommandContext(ctx, words[0], words[1:]...), data: data, cancel: cancel, ended: make(chan struct{}), log: log.Name()}
 	c.cmd.Dir = p.Dir
 	c.cmd.Stdout, c.cmd.Stderr = log, log
 	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGTERM) }
@@ -66,6 +74,7 @@ func (p *Comparer) start(ctx context.Context, b *ComparedBroker, ports []string)
 func (c *child) stop() {
 	c.cancel()
 	<-c.ended
+	_ = os.RemoveAll(c.data) // whoever started the comparison removes the whole folder
 }
 
 // await waits until the broker accepts connections.

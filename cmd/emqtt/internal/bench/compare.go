@@ -28,9 +28,10 @@ type Comparison struct {
 }
 
 // ComparedBroker says how to start a broker. In build, command, config and the
-// addresses {dir} is a folder of the comparison's own, {config} a file there
-// with the text of config, {port}, {port2} and {port3} are free ports of
-// 127.0.0.1, {self} is this program. Words are separated by blanks.
+// addresses {dir} is a folder of the comparison's own, {data} an empty one for
+// this run of the broker, {config} a file with the text of config, {port}, {port2}
+// and {port3} are free ports of 127.0.0.1, {self} is this program. Words are
+// separated by blanks.
 type ComparedBroker struct {
 	Name      string        `yaml:"name"`
 	Build     string        `yaml:"build"` // once, before the first run
@@ -128,8 +129,8 @@ type outcome struct {
 	*Result
 }
 
-// Play starts a fresh broker for every run, so that none inherits memory or
-// sessions, and takes turns: round by round, scenario by scenario, broker by
+// Play starts a fresh broker for every run, so that none inherits memory, sessions
+// or files, and takes turns: round by round, scenario by scenario, broker by
 // broker, beginning with another one each round. What else the machine does
 // then meets all of them.
 func (p *Comparer) Play(ctx context.Context, c *Comparison) (*Table, error) {
@@ -230,7 +231,7 @@ func (p *Comparer) words(b *ComparedBroker, text string, ports []string) []strin
 }
 
 func (p *Comparer) expand(b *ComparedBroker, text string, ports []string) string {
-	pairs := []string{"{dir}", p.Dir, "{self}", p.Self, "{config}", p.configFile(b)}
+	pairs := []string{"{dir}", p.Dir, "{self}", p.Self, "{config}", p.file(b, ".conf"), "{data}", p.file(b, ".data")}
 	for i, port := range ports {
 		name := "{port}"
 		if i > 0 {

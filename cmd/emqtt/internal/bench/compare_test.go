@@ -4,6 +4,7 @@ package bench
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"runtime"
 	"strings"
@@ -13,7 +14,7 @@ import (
 )
 
 func TestTheExampleComparisonsAreWellFormed(t *testing.T) {
-	for file, brokers := range map[string]int{"bench-compare.yaml": 3, "bench-durable.yaml": 2} {
+	for file, brokers := range map[string]int{"bench-compare.yaml": 3, "bench-deaf.yaml": 3, "bench-durable.yaml": 2} {
 		t.Run(file, func(t *testing.T) { wellFormed(t, "../../"+file, brokers) })
 	}
 }
@@ -87,6 +88,37 @@ scenarios:
 	require.Contains(t, out.String(), "| scenario | | one | two/2 | three | broken |")
 	require.Contains(t, out.String(), "| pairs | CPU s per million |")
 	require.Contains(t, out.String(), "- fan, broken, round 2: the broker ended by itself")
+}
+
+// TestARunOfABrokerHasFilesOfItsOwn: no broker finds what another has written, nor
+// what it wrote itself the last time.
+func TestARunOfABrokerHasFilesOfItsOwn(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the children are relays, which need Linux")
+	}
+	self, err := os.Executable()
+	require.NoError(t, err)
+	p := &Comparer{Self: self, Dir: t.TempDir(), Progress: io.Discard}
+	one := &ComparedBroker{Name: "old/1", Command: self + " bench relay --listen 127.0.0.1:{port}", Config: "{data}"}
+	two := &ComparedBroker{Name: "new", Command: one.Command, Config: "{data}"}
+	var folders []string
+	for _, b := range []*ComparedBroker{one, two, one} {
+		ports, err := freePorts(1)
+		require.NoError(t, err)
+		c, err := p.start(t.Context(), b, ports)
+		require.NoError(t, err)
+		said, err := os.ReadFile(p.file(b, ".conf"))
+		require.NoError(t, err)
+		folders = append(folders, string(said))
+		found, err := os.ReadDir(string(said))
+		require.NoError(t, err)
+		require.Empty(t, found)
+		require.NoError(t, os.WriteFile(string(said)+"/store", []byte(b.Name), 0o600))
+		c.stop()
+		require.NoDirExists(t, string(said))
+	}
+	require.Equal(t, folders[0], folders[2])
+	require.NotEqual(t, folders[0], folders[1])
 }
 
 func TestTheTableHoldsMediansAndRatiosOfEachRound(t *testing.T) {
