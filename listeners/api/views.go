@@ -64,6 +64,8 @@ type Listener struct {
 	Accepted       int64  `json:"accepted"`
 	TurnedFull     int64  `json:"turned_away_full"`
 	TurnedDenied   int64  `json:"turned_away_denied"`
+
+	NotAfter *time.Time `json:"certificate_not_after,omitempty"` // of the chain, the first to expire; missing: no TLS
 }
 
 // Client is a connected client.

@@ -25,6 +25,7 @@ type Sources struct {
 	Kinds         iter.Seq[*cell.Kind]
 	Services      iter.Seq[*cell.Cell] // the actors whose mailboxes all connections share
 	Listeners     iter.Seq[Listener]
+	Certificates  iter.Seq2[string, time.Time] // when they expire, by listener; nil: there are none
 	Alarms        *alarm.Table
 }
 

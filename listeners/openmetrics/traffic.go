@@ -65,6 +65,13 @@ func (c *collector) connections(w *writer) {
 		w.gauge("emqttd_listener_connections", "Open connections of a listener.", float64(l.Connections), "listener", l.Name)
 		w.gauge("emqttd_listener_max_connections", "Connections that a listener takes at most; 0: no limit.", float64(l.Max), "listener", l.Name)
 	}
+	if c.Certificates == nil {
+		return
+	}
+	for listener, end := range c.Certificates {
+		w.gauge("emqttd_certificate_expiry_time_seconds", "When the certificate of a listener, or one of its chain, expires, in seconds since the Unix epoch.",
+			float64(end.Unix()), "listener", listener)
+	}
 }
 
 // refusals are the codes of CONNACK: several may have one name, of 3.1.1 and of

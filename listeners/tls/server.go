@@ -40,7 +40,8 @@ type Config struct {
 // Server holds the certificates of one listener. It is safe for any number of
 // loops.
 type Server struct {
-	current atomic.Pointer[tls.Config] // never changed once stored
+	current atomic.Pointer[tls.Config]       // never changed once stored
+	first   atomic.Pointer[x509.Certificate] // of its chain, to expire
 
 	mu     sync.Mutex // of those who change what is below; they read files
 	cfg    Config
@@ -75,8 +76,13 @@ func (s *Server) Change(cfg Config) error {
 func (s *Server) load(cfg Config) error {
 	before := cfg.marks()
 	c, err := cfg.load()
+	var first *x509.Certificate
+	if err == nil {
+		first, err = firstToExpire(&c.Certificates[0])
+	}
 	if err == nil {
 		s.current.Store(c)
+		s.first.Store(first)
 		s.cfg = cfg
 	}
 	s.files, s.failed = before, err != nil
@@ -122,6 +128,31 @@ func (c *Config) marks() (out marks) {
 
 // Certificate is the leaf that new connections are shown.
 func (s *Server) Certificate() *x509.Certificate { return s.current.Load().Certificates[0].Leaf }
+
+// FirstToExpire is the certificate of the chain that new connections are shown
+// whose time is over first: mostly the leaf.
+func (s *Server) FirstToExpire() *x509.Certificate { return s.first.Load() }
+
+// CertFile is the file that the chain was read from.
+func (s *Server) CertFile() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cfg.CertFile
+}
+
+func firstToExpire(chain *tls.Certificate) (*x509.Certificate, error) {
+	first := chain.Leaf
+	for _, der := range chain.Certificate[1:] {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("tls: a certificate behind %s: %w", chain.Leaf.Subject, err)
+		}
+		if c.NotAfter.Before(first.NotAfter) {
+			first = c
+		}
+	}
+	return first, nil
+}
 
 // Config is the configuration for net/http: each handshake takes the certificates
 // of that moment.

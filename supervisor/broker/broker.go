@@ -76,6 +76,7 @@ type Broker struct {
 		sync.WaitGroup
 		stop chan struct{} // nil: nobody looks
 	}
+	expiries expiries
 	audit    *api.Audit
 	scope    *microscope.Microscope // nil: not served
 	watches  watches                // who looks at the way of packets through the actors

@@ -28,6 +28,7 @@ func (b *Broker) watchCertificates() error {
 	for range b.secured {
 		any = true
 	}
+	b.checkExpiries(b.cfg.Runtime.CertificateExpiryAlarm, time.Now())
 	if every == 0 || !any {
 		return nil
 	}
@@ -48,7 +49,7 @@ func (b *Broker) watchCertificates() error {
 }
 
 // CheckCertificates reads the certificates anew whose files have changed, and
-// waits for the disk.
+// looks whether one is about to expire at the time now. It waits for the disk.
 func (b *Broker) CheckCertificates(now time.Time) {
 	for name, s := range b.secured {
 		if !s.Stale(now) {
@@ -61,6 +62,7 @@ func (b *Broker) CheckCertificates(now time.Time) {
 		c := s.Certificate()
 		b.log.Info().Str("listener", name).Str("subject", c.Subject.String()).Time("not_after", c.NotAfter).Msg("certificate read anew")
 	}
+	b.checkExpiries(b.config().Runtime.CertificateExpiryAlarm, now)
 }
 
 // reread reads the files of a listener's certificate and keeps the alarm about

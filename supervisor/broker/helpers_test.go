@@ -282,6 +282,8 @@ type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	pool *x509.CertPool
+
+	until time.Time // of the certificates that it signs; zero: a year
 }
 
 func newAuthority(t testing.TB) *authority {
@@ -301,7 +303,10 @@ func (a *authority) sign(c *x509.Certificate) ([]byte, *ecdsa.PrivateKey) {
 	require.NoError(a.t, err)
 	c.SerialNumber, err = rand.Int(rand.Reader, big.NewInt(1<<60))
 	require.NoError(a.t, err)
-	c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(365*24*time.Hour)
+	if !a.until.IsZero() {
+		c.NotAfter = a.until
+	}
 	parent, signer := a.cert, a.key
 	if parent == nil {
 		parent, signer = c, key

@@ -106,10 +106,14 @@ func (b inspector) Listeners() []api.Listener {
 	for _, p := range b.ports {
 		base := p.core.Base
 		rules := p.door.Rules()
-		out = append(out, api.Listener{Name: base.Name, Key: p.key, Transport: base.Transport, Address: b.address(p), Running: p.bound.Load(),
+		l := api.Listener{Name: base.Name, Key: p.key, Transport: base.Transport, Address: b.address(p), Running: p.bound.Load(),
 			Loopback: base.Loopback, AllowAnonymous: base.AllowAnonymous, Connections: p.core.Len(), MaxConnections: rules.MaxConnections,
 			MaxConnectRate: rules.MaxRate, Accepted: int64(p.core.Accepted()), TurnedFull: p.door.Turned.Full.Load(),
-			TurnedDenied: p.door.Turned.Denied.Load()})
+			TurnedDenied: p.door.Turned.Denied.Load()}
+		if p.core.TLS != nil {
+			l.NotAfter = &p.core.TLS.FirstToExpire().NotAfter
+		}
+		out = append(out, l)
 	}
 	return out
 }

@@ -23,7 +23,7 @@ func (b *Broker) Figures() sys.Figures { return sys.FiguresOf(b.pub) }
 func (b *Broker) Sources() openmetrics.Sources {
 	return openmetrics.Sources{Node: b.env.Node, Version: Version(), Started: b.started, Metrics: b.env.Metrics,
 		Figures: b.Figures(), Kinds: b.kinds.all, Services: b.serviceCells, Listeners: b.listenerFigures,
-		Alarms: b.env.Alarms}
+		Certificates: b.certificateEnds, Alarms: b.env.Alarms}
 }
 
 // serviceCells calls yield for the actors that all connections share.

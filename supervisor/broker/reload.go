@@ -4,6 +4,7 @@ package broker
 
 import (
 	"errors"
+	"time"
 
 	"emqttd/actors/sys"
 	"emqttd/supervisor/broker/config"
@@ -57,5 +58,6 @@ func (b *Broker) Reload(cfg *config.Config) (needRestart []string, err error) {
 		errs = append(errs, b.reread(dashboardKey, b.dashTLS.Reload))
 	}
 	b.cfg = cfg
+	b.checkExpiries(cfg.Runtime.CertificateExpiryAlarm, time.Now())
 	return needRestart, errors.Join(errs...)
 }

@@ -129,6 +129,11 @@ type Runtime struct {
 	// alarm is raised. 0: on reload only.
 	CertificateCheck time.Duration `yaml:"certificate_check" min:"0s" max:"24h"`
 
+	// An alarm is raised when the certificate of a listener or of the dashboard, or
+	// one of its chain, expires within this time, and a critical one when it has.
+	// Looked at whenever the files are (certificate_check). 0: no alarm.
+	CertificateExpiryAlarm time.Duration `yaml:"certificate_expiry_alarm" min:"0s" max:"8760h" reload:"yes"`
+
 	// How long a stop (SIGTERM) may take: clients are told 0x8B, wills without
 	// delay are published, what is owed to the store is written. Then the
 	// process ends whatever is left.
@@ -231,6 +236,8 @@ func Default() *Config {
 			CertificateCheck: time.Minute,
 			ShutdownTimeout:  30 * time.Second,
 			ChildShutdown:    5 * time.Second,
+
+			CertificateExpiryAlarm: 14 * 24 * time.Hour,
 		},
 		Log:       Log{Level: LogInfo, Format: LogConsole, HexBytes: 64},
 		Listeners: defaultListeners(),
