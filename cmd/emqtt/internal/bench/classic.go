@@ -74,10 +74,11 @@ type member struct {
 	id    string
 	topic string
 	frame []byte
-	stamp []byte
-	at    int   // of the packet identifier in frame; 0: QoS 0
-	due   int64 // nanos of its next message
-	pings int64 // nanos of its next PINGREQ
+	stamp []byte // of frame
+	rest  []byte // of frame: the payload behind the stamp
+	at    int    // of the packet identifier in frame; 0: QoS 0
+	due   int64  // nanos of its next message
+	pings int64  // nanos of its next PINGREQ
 	ids   packetIDs
 }
 
@@ -129,16 +130,14 @@ func (w *crowd) member(n int) (*member, error) {
 		return m, nil
 	}
 	p := &packet.Publish{QoS: packet.QoS(w.QoS), Retain: w.Retain, Topic: []byte(m.topic), Payload: make([]byte, w.Size)}
-	for i := range p.Payload {
-		p.Payload[i] = 'x'
-	}
 	if w.QoS > 0 {
 		p.ID = 1
 	}
 	if m.frame, err = serializer.AppendPublish(nil, p, w.Version); err != nil {
 		return nil, err
 	}
-	m.stamp = m.frame[len(m.frame)-w.Size:][:stampSize]
+	payload := m.frame[len(m.frame)-w.Size:]
+	m.stamp, m.rest = payload[:stampSize], payload[stampSize:]
 	if w.QoS > 0 {
 		_, header, _ := packetSize(m.frame) // our own
 		m.at = header + 2 + len(m.topic)

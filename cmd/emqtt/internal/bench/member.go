@@ -39,6 +39,7 @@ func (m *member) publishDue(now int64) {
 			m.due += int64(m.w.Interval)
 		}
 		putStamp(m.stamp, classicRun, stamp{at: at})
+		putFiller(m.rest, 0, uint64(m.w.sent))
 		if m.at > 0 {
 			binary.BigEndian.PutUint16(m.frame[m.at:], m.ids.take())
 		}

@@ -4,6 +4,8 @@ package bench
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
+	"sync"
 	"time"
 )
 
@@ -11,7 +13,7 @@ import (
 //
 //	run uint32 | publisher uint32 | sequence uint64 | time int64 (ns since 1970)
 //
-// and is filled up to the wanted size. The run tells messages of this run from
+// and is filled up to the wanted size, see putFiller. The run tells messages of this run from
 // what an earlier one left in the broker.
 const stampSize = 4 + 4 + 8 + 8
 
@@ -40,6 +42,24 @@ func readStamp(b []byte, run uint32) (s stamp, ok bool) {
 		at:        int64(binary.BigEndian.Uint64(b[16:])),
 	}, true
 }
+
+// putFiller fills b for message number seq of a publisher with bytes that do not
+// compress, and that its neighbours do not have: what a broker writes to its disk
+// would look smaller than it is.
+func putFiller(b []byte, publisher uint32, seq uint64) {
+	for n := seq ^ uint64(publisher)<<40; len(b) > 0; n += 1 << 56 {
+		at := n * 0x9E3779B97F4A7C15 >> (64 - fillerBits) // neighbours far from each other
+		b = b[copy(b, filler()[at:]):]
+	}
+}
+
+const fillerBits = 18 // of its size: it stays in a processor's cache
+
+var filler = sync.OnceValue(func() []byte {
+	b := make([]byte, 1<<fillerBits)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(b) // it never fails
+	return b
+})
 
 // began anchors nanos: wall clock, so that two processes can share stamps, but
 // advancing with the monotonic one, so that a set clock cannot make a latency.

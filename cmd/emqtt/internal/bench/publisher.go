@@ -22,6 +22,7 @@ type publisher struct {
 	digits []byte // of frame: the number in the topic, topicDigits wide; empty if it is fixed
 	id     []byte // of frame: the packet identifier; empty with QoS 0
 	stamp  []byte // of frame
+	rest   []byte // of frame: the payload behind the stamp
 
 	fan    int64     // subscribers of each message
 	sent   int64     // messages
@@ -59,16 +60,14 @@ func (r *run) newPublisher(topic string, fan int, retain bool) (*publisher, erro
 		}
 	}
 	m := &packet.Publish{QoS: packet.QoS(r.QoS), Retain: retain, Topic: []byte(topic), Payload: make([]byte, r.Size)}
-	for i := range m.Payload {
-		m.Payload[i] = byte('a' + i%26)
-	}
 	if r.QoS > 0 {
 		m.ID = 1
 	}
 	if p.frame, err = serializer.AppendPublish(nil, m, r.Version); err != nil {
 		return nil, err
 	}
-	p.stamp = p.frame[len(p.frame)-r.Size:][:stampSize]
+	payload := p.frame[len(p.frame)-r.Size:]
+	p.stamp, p.rest = payload[:stampSize], payload[stampSize:]
 	_, header, _ := packetSize(p.frame) // our own
 	if at >= 0 {
 		p.digits = p.frame[header+2+at:][:topicDigits]
@@ -134,6 +133,7 @@ func (p *publisher) send(now int64) {
 		}
 	}
 	putStamp(p.stamp, p.r.stamp, s)
+	putFiller(p.rest, s.publisher, uint64(p.sent))
 	p.c.out = append(p.c.out, p.frame...)
 	p.sent++
 }
