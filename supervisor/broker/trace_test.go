@@ -82,6 +82,58 @@ func TestATraceShowsTheWayOfAMessage(t *testing.T) {
 	}
 }
 
+// TestATraceOfATopicShowsItsMessagesAmongOthers, each on all of its way and no
+// other: what is decided for a run of messages holds for that run only. A window of
+// one makes the QoS 1 messages wait in the queue.
+func TestATraceOfATopicShowsItsMessagesAmongOthers(t *testing.T) {
+	for _, qos := range []packet.QoS{packet.QoS0, packet.QoS1} {
+		for _, by := range []struct {
+			by     trace.By
+			value  string
+			others bool // are shown, too
+		}{{trace.ByTopic, "t/seen", false}, {trace.ByClient, "sub", true}, {trace.ByClient, "somebody", false}} {
+			t.Run(fmt.Sprint(qos, by.by, by.value), func(t *testing.T) {
+				b := brokertest.Start(t, "session.max_inflight=1")
+				sub := join(t, b, clean(packet.V311, "sub"))
+				sub.subscribe(packet.QoS1, "t/#")
+				p := join(t, b, clean(packet.V311, "p"))
+				tr, err := b.Trace().Start(trace.Rule{By: by.by, Value: by.value}, 0, "", time.Now())
+				require.NoError(t, err)
+				defer b.Trace().Remove(tr.ID())
+				var all []packet.Packet
+				topics := []string{"t/other", "t/seen", "t/seen", "t/other", "t/other", "t/seen"}
+				for i, name := range topics {
+					id := packet.ID(0)
+					if qos > packet.QoS0 {
+						id = packet.ID(i + 1)
+					}
+					all = append(all, pub(qos, id, name, "x"))
+				}
+				p.send(all...)
+				for _, name := range topics {
+					sub.hears(name, "x")
+				}
+				sub.fence()
+				events, _, _ := tr.Read(0, 1000)
+				got := map[string]int{}
+				for _, e := range events {
+					if e.Kind == "session" && e.Step == trace.Delivered || e.Kind == "ws_client" && e.Step == trace.Sent && e.Packet == "PUBLISH" {
+						got[e.Kind+" "+e.Topic]++
+					}
+				}
+				want := map[string]int{}
+				if by.value != "somebody" {
+					want["session t/seen"], want["ws_client t/seen"] = 3, 3
+				}
+				if by.others {
+					want["session t/other"], want["ws_client t/other"] = 3, 3
+				}
+				require.Equal(t, want, got)
+			})
+		}
+	}
+}
+
 // withoutNames cuts the names of connections, which differ.
 func withoutNames(lines []string) (out []string) {
 	for _, l := range lines {
