@@ -37,7 +37,14 @@ type Rule struct {
 // subscriptions, the messages that are on the way to it.
 func (l *Levels) Of(client, user string) cast.Durability { return l.find(client, user, "") }
 
-// OfTopic is the level of what a client publishes to a topic.
+// OfTopic is the level of what a client publishes to a topic: of the message and
+// its PUBACK or PUBREC. Which packet identifiers of QoS 2 are released is the
+// session's, and so PUBCOMP has the level of Of: where a client is kept in memory
+// and its topic is synced, a kill within a second of the PUBCOMP may leave the
+// identifier in use. If the session is still there, the next message with that
+// identifier is then taken for a repetition: answered, and not published. QoS 1 is
+// as durable as its topic whatever the client's level is; who needs that of QoS 2
+// gives the client synced, too.
 func (l *Levels) OfTopic(client, user, name string) cast.Durability {
 	return l.find(client, user, name)
 }

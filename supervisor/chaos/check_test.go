@@ -21,6 +21,16 @@ const pair = `
 	ok a2
 `
 
+// durable is pair with a session that is kept.
+const durable = `
+	open b1 never
+	ok b1
+	sub b1 r1 t q2
+	suback b1 r1 0x02
+	open a2 clean
+	ok a2
+`
+
 // members is two members of a shared subscription and a publisher.
 const members = `
 	open a1 clean
@@ -74,6 +84,16 @@ var kept = []struct{ name, text string }{
 		settle`},
 	{"a clean start whose store failed behind it", "blame a\nopen a1 never\nok a1\nclose a1 client\nopen a2 clean\nrefuse a2 0x88\nrestart\nopen a3 never\nok a3\nsettle"},
 	{"the connection of a broker that was killed", "open a1 never\nok a1\nrestart\nclose a1 server\nopen a2 never\nok a2 present\nsettle"},
+	{"QoS 1 that was read behind a kill, and was not durable, comes again without DUP", durable + `
+		pub a2 m1 t q1
+		restart
+		get b1 m1 t q1
+		close b1 server
+		close a2 server
+		open b3 never
+		ok b3 present
+		get b3 m1 t q1
+		settle`},
 	{"QoS 1 that was not durable comes again without DUP", pair + `
 		pub a2 m1 t q1
 		get b1 m1 t q1
@@ -331,6 +351,51 @@ var broken = []struct {
 	text   string
 	says   string
 }{
+	{"QoS 2 that was read behind a kill comes again to the session that was kept", ClauseOnce, durable + `
+		pub a2 m1 t q2
+		ack a2 m1
+		restart
+		get b1 m1 t q2
+		close b1 server
+		close a2 server
+		open b3 never
+		ok b3 present
+		get b3 m1 t q2
+		settle`, "b received m1 of a 2 times, QoS 2"},
+	{"QoS 1 that was read behind a kill comes twice more without DUP", ClauseOnce, durable + `
+		pub a2 m1 t q1
+		restart
+		get b1 m1 t q1
+		close b1 server
+		close a2 server
+		open b3 never
+		ok b3 present
+		get b3 m1 t q1
+		get b3 m1 t q1
+		settle`, "b received m1 of a 3 times, QoS 1"},
+	{"what is retained with QoS 2 was read behind a kill and comes again unasked", ClauseOnce, durable + `
+		pub a2 m1 t q2 retain
+		ack a2 m1
+		restart
+		get b1 m1 t q2 retain
+		close b1 server
+		close a2 server
+		open b3 never
+		ok b3 present
+		get b3 m1 t q2 retain
+		settle`, "b received the retained m1 2 times for 1 subscriptions"},
+	{"what was read behind a kill is not what was lost by it", ClauseLost, durable + `
+		pub a2 m1 t q2
+		ack a2 m1
+		pub a2 m2 t q2
+		ack a2 m2
+		restart
+		get b1 m1 t q2
+		close b1 server
+		close a2 server
+		open b3 never
+		ok b3 present
+		settle`, "m2 of a, acknowledged, never reached b"},
 	{"QoS 2 reaches two members of a group", ClauseOnce, members + `
 		pub c3 m1 t q2
 		ack c3 m1

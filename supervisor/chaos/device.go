@@ -34,6 +34,7 @@ type device struct {
 	doubtful map[packet.ID]bool    // of arrived, those that a clean start may have ended
 	pid      packet.ID             // last one given
 	filters  []packet.Subscription // asked for in this session
+	vanishes bool                  // the next QoS 2 message is the last that its connection brings
 }
 
 // flight is a publish that is not answered.
@@ -54,6 +55,7 @@ type link struct {
 	clean    bool
 	requests map[packet.ID]int
 	ghosts   map[packet.ID]uint64 // sent after another connection had taken over
+	releases map[packet.ID]int    // PUBRELs sent and not answered: one for each PUBREC
 }
 
 // current reports whether l is the connection of the session: an older one is
@@ -80,6 +82,7 @@ func (l *link) close(by Side, code packet.ReasonCode, text string) {
 	l.dev.record(e)
 	_ = l.line.Close()
 	d := l.dev
+	d.vanishes = false
 	d.links = slices.DeleteFunc(d.links, func(o *link) bool { return o == l })
 	if d.cur == l {
 		d.cur = nil
@@ -185,13 +188,32 @@ func (d *device) resume(l *link, present bool) {
 	}
 	for _, f := range d.inflight {
 		if f.released {
-			l.send(&packet.Ack{Kind: packet.PUBREL, ID: f.id})
+			l.release(f.id)
 			continue
 		}
 		again := *f.publish
 		again.Dup = true
 		d.put(l, f, &again)
 	}
+}
+
+// repeat sends a QoS 2 PUBLISH of the connection again that is not answered yet,
+// the newest.
+func (d *device) repeat(l *link) {
+	for _, f := range slices.Backward(d.inflight) {
+		if f.publish.QoS == packet.QoS2 && !f.released {
+			again := *f.publish
+			again.Dup = true
+			d.put(l, f, &again)
+			return
+		}
+	}
+}
+
+// release answers a PUBREC.
+func (l *link) release(id packet.ID) {
+	l.releases[id]++
+	l.send(&packet.Ack{Kind: packet.PUBREL, ID: id})
 }
 
 // put sends a PUBLISH and records it.
@@ -252,7 +274,7 @@ func (d *device) fresh(l *link) packet.ID {
 	for {
 		d.pid++
 		_, asked := l.requests[d.pid]
-		if d.pid != 0 && d.pid != ghostID && !asked && !slices.ContainsFunc(d.inflight, func(f *flight) bool { return f.id == d.pid }) {
+		if d.pid != 0 && d.pid != ghostID && !asked && l.releases[d.pid] == 0 && !slices.ContainsFunc(d.inflight, func(f *flight) bool { return f.id == d.pid }) {
 			return d.pid
 		}
 	}
@@ -289,6 +311,10 @@ func (l *link) publish(p *packet.Publish) {
 	case packet.QoS1:
 		l.send(&packet.Ack{Kind: packet.PUBACK, ID: p.ID})
 	case packet.QoS2:
+		if d.vanishes {
+			l.close(ByClient, 0, "")
+			return
+		}
 		l.send(&packet.Ack{Kind: packet.PUBREC, ID: p.ID})
 	}
 }
@@ -311,6 +337,11 @@ func (l *link) ack(p *packet.Ack) {
 		return
 	}
 	i := slices.IndexFunc(d.inflight, func(f *flight) bool { return f.id == p.ID && f.awaits(p.Kind) })
+	if p.Kind == packet.PUBCOMP && l.releases[p.ID] > 0 {
+		if l.releases[p.ID]--; i < 0 {
+			return // of the PUBREL that answered the PUBREC of a repetition
+		}
+	}
 	if i < 0 {
 		l.broke(p.Kind.String() + " for packet identifier " + strconv.Itoa(int(p.ID)) + ", which awaits none")
 		return
@@ -318,7 +349,7 @@ func (l *link) ack(p *packet.Ack) {
 	f := d.inflight[i]
 	if p.Kind == packet.PUBREC && p.Code < 0x80 {
 		f.released = true
-		l.send(&packet.Ack{Kind: packet.PUBREL, ID: p.ID})
+		l.release(p.ID)
 		return
 	}
 	e := l.event(Answered)

@@ -18,7 +18,7 @@ func (deaf) Close() error             { return nil }
 
 // connection is a further one of d whose CONNECT was sent.
 func connection(d *device, n int, clean bool) *link {
-	l := &link{n: n, dev: d, line: deaf{}, clean: clean, requests: map[packet.ID]int{}, ghosts: map[packet.ID]uint64{}}
+	l := &link{n: n, dev: d, line: deaf{}, clean: clean, requests: map[packet.ID]int{}, ghosts: map[packet.ID]uint64{}, releases: map[packet.ID]int{}}
 	d.links, d.cur = append(d.links, l), l
 	d.cleaned = d.cleaned || clean
 	return l
@@ -62,4 +62,45 @@ func TestAClientKnowsAPacketIdentifierUntilPubrel(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAPublishThatIsRepeatedIsAnsweredTwice: until both PUBCOMPs are there its
+// packet identifier is not free.
+func TestAPublishThatIsRepeatedIsAnsweredTwice(t *testing.T) {
+	var got []EventKind
+	d := &device{id: "a", version: packet.V311, arrived: map[packet.ID]uint64{}, doubtful: map[packet.ID]bool{},
+		record: func(e Event) { got = append(got, e.Kind) }, memory: func(string, string) bool { return false }}
+	l := connection(d, 1, false)
+	l.handle(&packet.Connack{})
+	d.say(l, 7, "t", packet.QoS2, false, false)
+	d.repeat(l)
+	for range 2 {
+		l.handle(&packet.Ack{Kind: packet.PUBREC, ID: 1})
+	}
+	d.repeat(l) // it is released: nothing is left to repeat
+	l.handle(&packet.Ack{Kind: packet.PUBCOMP, ID: 1})
+	d.pid = 0
+	require.Equal(t, packet.ID(2), d.fresh(l))
+	l.handle(&packet.Ack{Kind: packet.PUBCOMP, ID: 1})
+	d.pid = 0
+	require.Equal(t, packet.ID(1), d.fresh(l))
+	require.Equal(t, []EventKind{Accepted, Published, Published, Answered}, got)
+
+	l.handle(&packet.Ack{Kind: packet.PUBCOMP, ID: 1})
+	require.Equal(t, []EventKind{Broken, Closed}, got[4:], "a third is one too many")
+}
+
+// TestAClientVanishesWithAQoS2MessageInFlight: it has the message, the broker no
+// PUBREC.
+func TestAClientVanishesWithAQoS2MessageInFlight(t *testing.T) {
+	var got []EventKind
+	d := &device{id: "a", version: packet.V311, arrived: map[packet.ID]uint64{}, doubtful: map[packet.ID]bool{}, vanishes: true,
+		record: func(e Event) { got = append(got, e.Kind) }, memory: func(string, string) bool { return false }}
+	l := connection(d, 1, false)
+	l.handle(&packet.Connack{})
+	l.handle(&packet.Publish{QoS: 1, ID: 3, Topic: []byte("t"), Payload: payload(6, 0)})
+	l.handle(&packet.Publish{QoS: 2, ID: 4, Topic: []byte("t"), Payload: payload(7, 0)})
+	require.Equal(t, []EventKind{Accepted, Received, Received, Closed}, got)
+	require.Contains(t, d.arrived, packet.ID(4))
+	require.False(t, d.vanishes)
 }

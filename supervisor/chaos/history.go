@@ -330,7 +330,9 @@ func (h *history) published(i int, e Event, c *conn) {
 		h.msgs[e.Msg] = m
 		h.sent = append(h.sent, m)
 	}
-	m.conns = append(m.conns, c.id)
+	if n := len(m.conns); n == 0 || m.conns[n-1] != c.id { // twice on one connection is once
+		m.conns = append(m.conns, c.id)
+	}
 }
 
 func (h *history) asked(i int, e Event, c *conn) {

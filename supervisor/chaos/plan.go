@@ -39,6 +39,9 @@ type Plan struct {
 	Hasty bool
 	// Shared clients at times share a subscription to the live topics.
 	Shared bool
+	// Team clients share one from the beginning, and seldom have one of their own:
+	// who of them got what then shows.
+	Team bool
 	// Payload is the size of a message in bytes, about; 0: what its number needs.
 	Payload int
 	// Memory reports whether the broker keeps in memory alone, for a while, what a
@@ -71,10 +74,12 @@ type Odds struct {
 	Leave       int // DISCONNECT, in 5.0 also with the will or a new expiry
 	Return      int // a lost client connects again
 	Takeover    int // a second connection while the first is there
+	Repeat      int // a QoS 2 PUBLISH, before 5.0 sent twice on one connection [v3.1.1 4.4]
+	Vanish      int // the connection is lost at the next QoS 2 message, before PUBREC
 }
 
 // DefaultOdds are those of Plan.
-var DefaultOdds = Odds{Publish: 60, Retain: 8, Subscribe: 10, Unsubscribe: 3, Drop: 4, Leave: 3, Return: 14, Takeover: 4}
+var DefaultOdds = Odds{Publish: 60, Retain: 8, Subscribe: 10, Unsubscribe: 3, Drop: 4, Leave: 3, Return: 14, Takeover: 4, Repeat: 2, Vanish: 1}
 
 func (p Plan) withDefaults() Plan {
 	if p.Seed == 0 {
@@ -98,7 +103,7 @@ func (p Plan) withDefaults() Plan {
 
 // choose draws one of the things to do.
 func (o Odds) choose(r *rand.Rand) op {
-	weights := [...]int{o.Publish, o.Retain, o.Subscribe, o.Unsubscribe, o.Drop, o.Leave, o.Return, o.Takeover}
+	weights := [...]int{o.Publish, o.Retain, o.Subscribe, o.Unsubscribe, o.Drop, o.Leave, o.Return, o.Takeover, o.Repeat, o.Vanish}
 	sum := 0
 	for _, w := range weights {
 		sum += w
@@ -123,6 +128,8 @@ const (
 	opLeave
 	opReturn
 	opTakeover
+	opRepeat
+	opVanish
 )
 
 // Topics of a run, below the prefix.
@@ -133,9 +140,15 @@ const (
 func (p Plan) live(n int) string              { return fmt.Sprintf("%s/live/%d", p.Prefix, n) }
 func (p Plan) own(kind, client string) string { return p.Prefix + "/" + kind + "/" + client }
 
+// team is the shared subscription.
+func (p Plan) team() string { return "$share/group/" + p.Prefix + "/live/+" }
+
 // filter draws a topic filter: one of the shared topics, all of them, the
 // retained ones or the wills.
 func (p Plan) filter(r *rand.Rand, client string) string {
+	if p.Team && r.IntN(8) > 0 {
+		return p.team()
+	}
 	switch r.IntN(8) {
 	case 0:
 		return p.Prefix + "/live/+"
@@ -147,7 +160,7 @@ func (p Plan) filter(r *rand.Rand, client string) string {
 		return p.own("kept", client)
 	case 4:
 		if p.Shared {
-			return "$share/group/" + p.Prefix + "/live/+"
+			return p.team()
 		}
 	}
 	return p.live(r.IntN(sharedTopics))

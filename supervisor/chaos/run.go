@@ -78,13 +78,21 @@ func (r *run) until(d time.Duration, done func() bool) bool { return r.world.Unt
 // QoS 2, and is never told to go.
 func (r *run) begin() {
 	r.witness = r.device("witness", packet.V311)
-	r.open(r.witness, opening{clean: true})
-	r.subscribe(r.witness, r.plan.Prefix+"/#", packet.QoS2)
+	r.hear()
 	for i := range r.plan.Clients {
 		d := r.device(fmt.Sprint("client-", i), r.plan.Versions[i%len(r.plan.Versions)])
 		r.devices = append(r.devices, d)
 		r.open(d, r.draw(d))
+		if r.plan.Team {
+			r.subscribe(d, r.plan.team(), packet.QoS2)
+		}
 	}
+}
+
+// hear connects the witness.
+func (r *run) hear() {
+	r.open(r.witness, opening{clean: true})
+	r.subscribe(r.witness, r.plan.Prefix+"/#", packet.QoS2)
 }
 
 func (r *run) device(name string, v packet.Version) *device {
@@ -132,7 +140,7 @@ func (r *run) open(d *device, o opening) {
 		d.links[0].close(ByClient, 0, "")
 	}
 	r.serial.conn++
-	l := &link{n: r.serial.conn, dev: d, clean: o.clean, requests: map[packet.ID]int{}, ghosts: map[packet.ID]uint64{}}
+	l := &link{n: r.serial.conn, dev: d, clean: o.clean, requests: map[packet.ID]int{}, ghosts: map[packet.ID]uint64{}, releases: map[packet.ID]int{}}
 	e := l.event(Opened)
 	e.Clean, e.Expiry, e.Will, e.Memory = o.clean, o.expiry, o.will, r.plan.Memory(d.id, "")
 	d.record(e)

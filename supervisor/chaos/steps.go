@@ -19,6 +19,9 @@ func (r *run) play() {
 			r.plan.Each(step, r.check.Record)
 		}
 		r.until(r.plan.Pace, func() bool { return false })
+		if r.witness.cur == nil && r.rng.IntN(4) == 0 {
+			r.hear() // the broker was killed
+		}
 		r.step(r.devices[r.rng.IntN(len(r.devices))], r.plan.Odds.choose(r.rng))
 	}
 }
@@ -47,6 +50,10 @@ func (r *run) step(d *device, what op) {
 		r.leave(d)
 	case opTakeover:
 		r.takeover(d)
+	case opRepeat:
+		r.repeat(d)
+	case opVanish:
+		d.vanishes = true
 	}
 }
 
@@ -57,6 +64,24 @@ func (r *run) publish(d *device, topic string, qos packet.QoS, retain, empty boo
 		return
 	}
 	d.say(l, r.number(), topic, qos, retain, empty)
+}
+
+// repeat publishes, and once more before the answer has come. A client may do so
+// before 5.0 [v3.1.1 4.4]; from then on only a new connection is a reason
+// [v5 MQTT-4.4.0-1].
+func (r *run) repeat(d *device) {
+	topic, retain := r.plan.live(r.rng.IntN(sharedTopics)), r.rng.IntN(2) == 0
+	if retain {
+		topic = r.plan.own("kept", d.id)
+	}
+	l := d.cur
+	r.publish(d, topic, packet.QoS2, retain, false)
+	if r.rng.IntN(2) == 0 {
+		r.until(0, func() bool { return false }) // the first may be in work
+	}
+	if d.version < packet.V5 && d.cur == l {
+		d.repeat(l)
+	}
 }
 
 // subscribe always asks a filter with one QoS: what is granted to whom is then
@@ -154,14 +179,20 @@ func (r *run) settle() {
 	r.open(after, opening{clean: true})
 	r.devices = append(r.devices, after)
 	for _, e := range r.check.Events() {
-		if e.Kind == Restarted {
-			r.due = max(r.due, e.At+int64(RestartGrace)+int64(r.plan.WillDelay)*int64(time.Second))
+		switch delay := int64(r.plan.WillDelay) * int64(time.Second); e.Kind {
+		case Restarted:
+			r.due = max(r.due, e.At+int64(RestartGrace)+delay)
+		case Closed:
+			r.due = max(r.due, e.At+delay)
 		}
 	}
 	end := r.plan.Now() + int64(r.plan.Timeout)
 	if rest := time.Duration(r.due-r.plan.Now()) + r.plan.Slack + 50*time.Millisecond; r.due > 0 && rest > 0 {
 		r.until(rest, func() bool { return false })
 	}
+	r.until(20*time.Millisecond, func() bool { return false })
+	r.subscribe(after, r.plan.own("kept", "+"), packet.QoS1) // what is retained now that every PUBLISH has its answer
+	r.until(r.plan.Timeout, func() bool { return after.cur == nil || len(after.cur.requests) == 0 })
 	for wait := 20 * time.Millisecond; ; wait *= 2 {
 		r.until(wait, func() bool { return false })
 		events := append(r.check.Events(), Event{At: r.plan.Now(), Kind: Settled})

@@ -87,13 +87,18 @@ func (d *disk) fail() {
 	}
 }
 
-// crash is the power going out: any prefix of what is not synced is there.
+// crash is the power going out: any prefix of what is not synced is there, often
+// none.
 func (d *disk) crash() {
 	var commits []*store.Commit
 	for _, w := range d.pending {
 		commits = append(commits, w.group...)
 	}
-	d.apply(commits[:d.rng.IntN(len(commits)+1)])
+	n := d.rng.IntN(len(commits) + 1)
+	if d.rng.IntN(3) == 0 {
+		n = 0
+	}
+	d.apply(commits[:n])
 	d.pending, d.broken = nil, false
 }
 

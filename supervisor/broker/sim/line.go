@@ -27,15 +27,17 @@ type line struct {
 	parser   parser.Parser
 	frames   *frames // nil: plain TCP
 
-	up, down []byte // to the broker, to the client
-	read     bool   // the broker wants to read
-	blocked  bool   // the broker was told that the wire takes nothing now
-	left     bool   // the client has closed its end
-	reset    bool   // ... and took with it what was on its way
-	shut     bool   // the broker has closed its half: down ends
-	dead     bool   // the broker has closed, or was killed
-	told     bool   // the broker knows that the client has left
-	ended    bool   // the client knows that the broker has closed
+	up, down []byte      // to the broker, to the client
+	read     bool        // the broker wants to read
+	blocked  bool        // the broker was told that the wire takes nothing now
+	left     bool        // the client has closed its end
+	reset    bool        // ... and took with it what was on its way
+	shut     bool        // the broker has closed its half: down ends
+	dead     bool        // the broker has closed, or was killed
+	told     bool        // the broker knows that the client has left
+	will     bool        // the client's CONNECT had one
+	awaited  packet.Type // answer after which the broker may be killed; 0: none
+	ended    bool        // the client knows that the broker has closed
 }
 
 var (
@@ -59,6 +61,9 @@ func (l *line) Send(p packet.Packet) error {
 		b = l.frames.wrap(b, l.w.rng)
 	}
 	l.w.mark('>', l.n, b)
+	if answer := l.w.asked(l, p); answer != 0 {
+		l.awaited = answer
+	}
 	l.up = append(l.up, b...)
 	return nil
 }
@@ -124,8 +129,17 @@ func (l *line) receive(n int) {
 		}
 		l.parser, b = next, rest
 		if p != nil {
+			l.answered(p.Type())
 			l.arrive(p, nil)
 		}
+	}
+}
+
+// answered is told what came.
+func (l *line) answered(t packet.Type) {
+	if t == l.awaited && t != 0 {
+		l.awaited = 0
+		l.w.promised()
 	}
 }
 
@@ -143,6 +157,7 @@ func (l *line) end(err error) {
 // hangUp is how the client sees the end of what the broker says.
 func (l *line) hangUp() {
 	l.w.mark('e', l.n, nil)
+	l.answered(packet.DISCONNECT)
 	l.end(io.EOF)
 }
 

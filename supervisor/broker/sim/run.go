@@ -108,9 +108,16 @@ func Run(o Options) Result {
 
 // workload draws what the clients do. A plan has no seed 0.
 func workload(o Options, rng *rand.Rand) chaos.Plan {
-	return chaos.Plan{Seed: o.Seed + 1, Steps: o.Events, Clients: 2 + rng.IntN(4), Durable: rng.IntN(2) == 0,
+	p := chaos.Plan{Seed: o.Seed + 1, Steps: o.Events, Clients: 2 + rng.IntN(4), Durable: rng.IntN(2) == 0,
 		WillDelay: rng.IntN(3), Window: 1 + rng.IntN(8), Hasty: rng.IntN(2) == 0, Shared: rng.IntN(2) == 0, Slack: 200 * time.Millisecond,
 		Prefix: "sim", Odds: odds[rng.IntN(len(odds))]}
+	if rng.IntN(3) == 0 {
+		p.Odds.Repeat = 30
+	}
+	if p.Shared && rng.IntN(2) == 0 {
+		p.Team, p.Odds.Vanish = true, 8
+	}
+	return p
 }
 
 // odds are kinds of workload.
@@ -120,6 +127,8 @@ var odds = []chaos.Odds{
 	{Publish: 20, Drop: 20, Takeover: 10, Leave: 10, Return: 60, Subscribe: 10, Retain: 5},
 	{Publish: 30, Subscribe: 5, Takeover: 40, Return: 20, Drop: 5},
 	{Publish: 30, Subscribe: 40, Unsubscribe: 10, Return: 10, Drop: 2, Retain: 20},
+	{Publish: 30, Repeat: 30, Subscribe: 10, Drop: 5, Leave: 5, Return: 30, Vanish: 5},
+	{Publish: 20, Repeat: 5, Leave: 30, Drop: 5, Return: 50, Subscribe: 15, Vanish: 5},
 }
 
 // configure draws limits that are met on the way: small windows, small buffers.

@@ -52,6 +52,8 @@ type world struct {
 	hits      int
 	killsDone int
 	starts    int
+
+	ambush ambush
 }
 
 var _ chaos.World = (*world)(nil)
@@ -64,7 +66,7 @@ func (w *world) Now() int64 { return w.now }
 
 // newWorld starts a broker on an empty disk.
 func newWorld(seed uint64, cfg *config.Config, log zerolog.Logger) (*world, error) {
-	w := &world{rng: rand.New(rand.NewPCG(seed, 2)), now: epoch, cfg: cfg, log: log, seed: seed, trace: fnv.New64a(), driver: group.NewPool(1, 1)}
+	w := &world{rng: rand.New(rand.NewPCG(seed, 2)), now: epoch, cfg: cfg, log: log, seed: seed, trace: fnv.New64a(), ambush: drawAmbush(rand.New(rand.NewPCG(seed, 7))), driver: group.NewPool(1, 1)}
 	w.disk = newDisk(w.rng)
 	w.in = chaos.NewInjector(chaos.Options{Clock: w, Kill: w.cut, OnHit: w.hit,
 		Wait: func(d time.Duration, _ <-chan struct{}) { w.now += int64(d) }})
@@ -180,6 +182,7 @@ func (w *world) Until(d time.Duration, done func() bool) bool {
 		if w.rng.IntN(30) == 0 && !slices.ContainsFunc(w.lines, (*line).unnoticed) {
 			w.pass(w.now + w.rng.Int64N(int64(1500*time.Millisecond)))
 		}
+		w.rest()
 		return done()
 	}
 	deadline := w.now + int64(d)
@@ -215,11 +218,11 @@ func (w *world) act(limit int64) bool {
 			acts = append(acts, func() { w.turn(i) }, func() { w.part(i) })
 		}
 	}
-	if w.disk.waits() {
-		acts = append(acts, w.sync)
-	}
 	for _, l := range w.lines {
 		acts = l.can(acts)
+	}
+	if w.disk.waits() && (len(acts) == 0 || !w.held()) {
+		acts = append(acts, w.sync)
 	}
 	w.lines = slices.DeleteFunc(w.lines, (*line).over)
 	if len(acts) == 0 {
@@ -279,6 +282,10 @@ func (w *world) failDisk() {
 
 // disaster is kill -9 between two actions.
 func (w *world) disaster() {
+	if w.sprung() {
+		w.restart()
+		return
+	}
 	if w.calm || w.note == nil || w.kills == 0 || w.rng.IntN(400) != 0 {
 		return
 	}
@@ -295,11 +302,12 @@ func (w *world) restart() {
 	w.engine.gone = true
 	w.broker.Abandon()
 	w.disk.crash()
+	w.ambush.at, w.ambush.until = 0, 0
 	for _, l := range w.lines {
 		if !l.dead {
 			l.down = l.down[:w.rng.IntN(len(l.down)+1)]
 		}
-		l.dead, l.shut, l.up, l.blocked = true, true, nil, false
+		l.dead, l.shut, l.up, l.blocked, l.awaited = true, true, nil, false, 0
 	}
 	w.now += w.rng.Int64N(int64(8 * time.Second))
 	w.restarted(true)
