@@ -24,6 +24,8 @@ type socket interface {
 	want(read, write bool)
 	// shutdown ends our half: the peer reads what was written, then EOF.
 	shutdown()
+	// settle sees to it that a close takes back nothing of what write took.
+	settle()
 	// deaf ends all reading: the peer is gone, and the loop knows it.
 	deaf()
 	close()
@@ -192,10 +194,9 @@ func (c *Conn) Accept(m cell.Message) {
 	switch ctl.Op {
 	case cast.Pause:
 		c.paused = true
-		c.interest()
+		c.touch() // the turn's end tells the socket, unless it is over by then
 	case cast.Resume:
 		c.paused = false
-		c.interest()
 		c.touch() // it may be parting
 	case cast.NotifyDrain:
 		c.notify = true

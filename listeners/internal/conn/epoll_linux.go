@@ -3,6 +3,7 @@
 package conn
 
 import (
+	"encoding/binary"
 	"math"
 	"net/netip"
 	"os"
@@ -255,7 +256,16 @@ func (e *epoll) addSocket(c *Conn, fd int) error {
 	c.sock = s
 	e.conns.set(fd, c)
 	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: int32(fd)}
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(e.fd, unix.EPOLL_CTL_ADD, fd, &ev))
+	if errno := e.control(unix.EPOLL_CTL_ADD, fd, &ev); errno != 0 {
+		return os.NewSyscallError("epoll_ctl", errno)
+	}
+	return nil
+}
+
+// control changes the set: as raw, it does not wait.
+func (e *epoll) control(op, fd int, ev *unix.EpollEvent) unix.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(e.fd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(ev)), 0, 0)
+	return errno
 }
 
 func (s *fdSocket) write(b []byte) (int, error) {
@@ -284,10 +294,13 @@ func (s *fdSocket) want(read, write bool) {
 	if write {
 		ev.Events |= unix.EPOLLOUT
 	}
-	_ = unix.EpollCtl(s.e.fd, unix.EPOLL_CTL_MOD, s.fd, &ev)
+	_ = s.e.control(unix.EPOLL_CTL_MOD, s.fd, &ev)
 }
 
 func (s *fdSocket) shutdown() { _ = unix.Shutdown(s.fd, unix.SHUT_WR) }
+
+// settle is no act: the kernel delivers what it has, and then says that we are gone.
+func (s *fdSocket) settle() {}
 
 // deaf takes the descriptor out of the set: the end of a connection cannot be
 // masked, and would be told again in every turn.
@@ -295,16 +308,23 @@ func (s *fdSocket) deaf() { _ = unix.EpollCtl(s.e.fd, unix.EPOLL_CTL_DEL, s.fd, 
 
 func (s *fdSocket) close() {
 	s.e.conns.set(s.fd, nil)
-	_ = unix.Close(s.fd)
+	_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(s.fd), 0, 0) // without SO_LINGER it does not wait either
 }
 
 // addrOf is a peer's address; the zero value for a Unix socket.
-func addrOf(sa unix.Sockaddr) netip.AddrPort {
-	switch a := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
+func addrOf(sa *unix.RawSockaddrAny) netip.AddrPort {
+	switch sa.Addr.Family {
+	case unix.AF_INET:
+		a := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), hostOrder(&a.Port))
+	case unix.AF_INET6:
+		a := (*unix.RawSockaddrInet6)(unsafe.Pointer(sa))
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), hostOrder(&a.Port))
 	}
 	return netip.AddrPort{}
+}
+
+// hostOrder is a port, which the kernel gives in network order.
+func hostOrder(port *uint16) uint16 {
+	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(port))[:])
 }

@@ -6,8 +6,8 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -72,6 +72,7 @@ type fdListening struct {
 	e       *epoll
 	unix    bool
 	stopped bool
+	peer    unix.RawSockaddrAny // of the connection that is being accepted
 }
 
 func (s *fdListening) addr() net.Addr { return s.address }
@@ -102,42 +103,54 @@ func (s *fdListening) stop(done func()) {
 // ready takes what the kernel has accepted and lets the actor decide.
 func (s *fdListening) ready() {
 	for range maxAccept {
-		fd, sa, err := unix.Accept4(s.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		switch err {
-		case nil:
+		fd, errno := s.accept()
+		switch errno {
+		case 0:
 		case unix.EAGAIN:
 			return
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			// Level-triggered: the next turn asks again. Waiting connections stay in
 			// the kernel's backlog.
-			s.e.loop.opts.Log.Error().Str("listener", s.ln.Base.Name).Err(err).Msg("accept")
+			s.e.loop.opts.Log.Error().Str("listener", s.ln.Base.Name).Err(errno).Msg("accept")
 			return
 		default:
 			continue // ECONNABORTED and the like: that connection's own fault
 		}
-		s.ln.cell.Push(&Knock{Peer: addrOf(sa), at: s.ln, take: func(ln *Listener, v Verdict) { s.take(fd, addrOf(sa), v) }})
+		s.ln.cell.Push(&Knock{Peer: addrOf(&s.peer), at: s.ln, from: s, fd: fd})
 	}
 }
 
-func (s *fdListening) take(fd int, peer netip.AddrPort, v Verdict) {
+// accept takes one connection, whose peer it leaves in s.peer. It is a system call
+// that the scheduler need not know of: the descriptor never makes it wait.
+func (s *fdListening) accept() (fd int, errno unix.Errno) {
+	size := uint32(unix.SizeofSockaddrAny)
+	s.peer.Addr.Family = unix.AF_UNSPEC
+	r, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(s.fd), uintptr(unsafe.Pointer(&s.peer)), uintptr(unsafe.Pointer(&size)),
+		unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	return int(r), errno
+}
+
+func (s *fdListening) take(k *Knock, v Verdict) {
 	if v == TurnAway {
-		_ = unix.Close(fd)
+		_ = unix.Close(k.fd)
 		return
 	}
 	l := s.ln.pick()
-	open := func() {
-		c := s.ln.connection(l, peer, v)
-		if err := l.poll.(*epoll).addSocket(c, fd); err != nil {
-			l.opts.Log.Error().Str("listener", s.ln.Base.Name).Err(err).Msg("connection")
-			_ = unix.Close(fd)
-			s.ln.n.Add(-1)
-			return
-		}
-		c.open()
-	}
 	if l == s.e.loop {
-		open()
+		s.open(l, k, v)
 		return
 	}
-	l.Post(open)
+	l.Post(func() { s.open(l, k, v) })
+}
+
+// open makes a connection of l; on its loop.
+func (s *fdListening) open(l *Loop, k *Knock, v Verdict) {
+	c := s.ln.connection(l, k.Peer, v)
+	if err := l.poll.(*epoll).addSocket(c, k.fd); err != nil {
+		l.opts.Log.Error().Str("listener", s.ln.Base.Name).Err(err).Msg("connection")
+		_ = unix.Close(k.fd)
+		s.ln.n.Add(-1)
+		return
+	}
+	c.open()
 }

@@ -98,10 +98,15 @@ func (ln *Listener) serve(c *Conn, r *http.Request, body []byte) {
 // with its verdict.
 type Knock struct {
 	mailbox.Link
-	Peer    netip.AddrPort
-	at      *Listener
-	verdict Verdict
-	take    func(*Listener, Verdict)
+	Peer netip.AddrPort
+	at   *Listener
+	from porch
+	fd   int // what porch calls it, where that is a number
+}
+
+// porch holds a connection that knocks until there is a verdict.
+type porch interface {
+	take(k *Knock, v Verdict)
 }
 
 // Verdict is what a listener's actor says of a knock.
@@ -113,10 +118,15 @@ const (
 	TooFast          // let it in, and refuse its CONNECT with 0x9F
 )
 
-// With is the knock with a verdict.
-func (k *Knock) With(v Verdict) *Knock {
-	return &Knock{Peer: k.Peer, at: k.at, verdict: v, take: k.take}
+// Answer is a knock with its verdict.
+type Answer struct {
+	mailbox.Link
+	knock   *Knock
+	verdict Verdict
 }
+
+// With is the knock with a verdict.
+func (k *Knock) With(v Verdict) *Answer { return &Answer{knock: k, verdict: v} }
 
 // ChaosScope implements chaos.Scoped.
 func (k *Knock) ChaosScope() chaos.Scope {
@@ -126,13 +136,13 @@ func (k *Knock) ChaosScope() chaos.Scope {
 	return chaos.Scope{Listener: k.at.Base.Name}
 }
 
-// Accept implements cell.Acceptor for *Knock.
+// Accept implements cell.Acceptor for *Answer.
 func (ln *Listener) Accept(m cell.Message) {
-	k := m.(*Knock)
-	if k.verdict != TurnAway {
+	a := m.(*Answer)
+	if a.verdict != TurnAway {
 		ln.n.Add(1)
 	}
-	k.take(ln, k.verdict)
+	a.knock.from.take(a.knock, a.verdict)
 }
 
 // Response answers a plain HTTP request with text. http listener actor -> core.

@@ -61,6 +61,7 @@ type wireSocket struct{ w Wire }
 func (s wireSocket) write(b []byte) (int, error) { return s.w.Write(b) }
 func (s wireSocket) want(read, write bool)       { s.w.Want(read, write) }
 func (s wireSocket) shutdown()                   { s.w.Shutdown() }
+func (s wireSocket) settle()                     { s.w.Shutdown() }
 func (s wireSocket) deaf()                       {}
 func (s wireSocket) close()                      { s.w.Close() }
 

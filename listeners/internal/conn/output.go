@@ -185,7 +185,10 @@ func (c *Conn) fail(reason metrics.Close, detail string) {
 // A socket closed with unread bytes in it sends RST, which takes them away.
 const lingerTime = 2 * time.Second
 
-// linger ends our half and waits for the peer's.
+// linger ends our half and waits for the peer's. It does not wait behind a
+// DISCONNECT: the client must not send anything after it [v3.1.1 MQTT-3.14.4-2, v5
+// MQTT-3.14.4-2], and a socket with nothing unread in it closes without a RST.
+// WebSocket and TLS have last words of their own, which the peer may answer.
 func (c *Conn) linger() {
 	if c.layer == lingering {
 		return
@@ -196,9 +199,13 @@ func (c *Conn) linger() {
 		c.drop()
 		return
 	}
+	if c.reason == metrics.CloseNormal && c.reading && c.ws == nil && c.secure == nil {
+		c.sock.settle()
+		c.drop()
+		return
+	}
 	c.loop.uncount(c)
 	c.sock.shutdown()
-	c.reading = false
 	c.interest()
 	c.arm(lingerTime)
 }

@@ -196,6 +196,9 @@ func (s *netSocket) shutdown() {
 	s.cond.Broadcast()
 }
 
+// settle is shutdown: the writer may not have come to it yet.
+func (s *netSocket) settle() { s.shutdown() }
+
 // deaf is no act: a reader that has met the end does not go on.
 func (s *netSocket) deaf() {}
 
@@ -248,17 +251,21 @@ func (s *netListening) accept() {
 			time.Sleep(10 * time.Millisecond) // out of descriptors, most likely
 			continue
 		}
-		s.ln.cell.Push(&Knock{Peer: peerOf(nc.RemoteAddr()), at: s.ln, take: func(ln *Listener, v Verdict) {
-			if v == TurnAway {
-				_ = nc.Close()
-				return
-			}
-			l := ln.pick()
-			l.Post(func() {
-				c := ln.connection(l, peerOf(nc.RemoteAddr()), v)
-				l.addNet(c, nc)
-				c.open()
-			})
-		}})
+		s.ln.cell.Push(&Knock{Peer: peerOf(nc.RemoteAddr()), at: s.ln, from: netPorch{nc}})
 	}
+}
+
+type netPorch struct{ nc net.Conn }
+
+func (p netPorch) take(k *Knock, v Verdict) {
+	if v == TurnAway {
+		_ = p.nc.Close()
+		return
+	}
+	l := k.at.pick()
+	l.Post(func() {
+		c := k.at.connection(l, k.Peer, v)
+		l.addNet(c, p.nc)
+		c.open()
+	})
 }
