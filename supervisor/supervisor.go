@@ -135,12 +135,25 @@ func (s *Supervisor) Cell() *cell.Cell { return s.cell }
 
 type start struct {
 	mailbox.Link
-	cell *cell.Cell
+	cells []*cell.Cell
 }
 
-// Start is the message that adds a child to a SimpleOneForOne supervisor:
-// supervisor:start_child.
-func Start(c *cell.Cell) cell.Message { return &start{cell: c} }
+var starts = sync.Pool{New: func() any { return new(start) }}
+
+// Start is the message that adds children to a SimpleOneForOne supervisor, in their
+// order: supervisor:start_child.
+func Start(all ...*cell.Cell) cell.Message {
+	m := starts.Get().(*start)
+	m.cells = append(m.cells, all...)
+	return m
+}
+
+// Release implements cell.Releaser.
+func (m *start) Release() {
+	clear(m.cells)
+	m.cells = m.cells[:0]
+	starts.Put(m)
+}
 
 // stage is the supervisor's code. It is part of the trusted core: what it does
 // to the tree it does at once, and what it knows it reads from the Supervisor.
@@ -155,7 +168,9 @@ func (st *stage) Receive(ctx *cell.Context) {
 	case *cell.Started:
 		s.adopt(ctx)
 	case *start:
-		s.started(ctx, msg.cell)
+		for _, c := range msg.cells {
+			s.started(ctx, c)
+		}
 	case *cell.Stopped:
 		s.stopped(ctx, msg.Cell)
 	case *cell.Wake:
@@ -202,8 +217,10 @@ func (s *Supervisor) started(ctx *cell.Context, c *cell.Cell) {
 	s.start(ctx, c)
 }
 
-// start gives a child of the roster its next incarnation, under a name of its own:
-// the one before it may not be gone yet.
+// start gives a child of the roster its next incarnation, under a number of its own:
+// the one before it may not be gone yet. To protoactor that is its whole name, since
+// names are what connecting would pay for: to make, to hash and to keep. What people
+// see is Cell.Name.
 func (s *Supervisor) start(ctx *cell.Context, c *cell.Cell) {
 	if !s.roster.has(c) || c.Ended() || c.Spawned() {
 		return
@@ -212,9 +229,8 @@ func (s *Supervisor) start(ctx *cell.Context, c *cell.Cell) {
 		return
 	}
 	s.serial++
-	name := c.Name() + "$" + strconv.FormatUint(s.serial, 36)
-	if err := s.nursery.Spawn(ctx.Actor(), s.cell, c, name); err != nil {
-		panic("supervisor: spawn " + name + ": " + err.Error())
+	if err := s.nursery.Spawn(ctx.Actor(), s.cell, c, strconv.FormatUint(s.serial, 36)); err != nil {
+		panic("supervisor: spawn " + c.Name() + ": " + err.Error())
 	}
 }
 

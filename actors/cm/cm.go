@@ -31,6 +31,10 @@ type Directory struct {
 	clients  *btree.BTreeG[*cast.Client]
 	sessions *btree.BTreeG[*cast.SessionOpened]
 	watch    func(m cell.Message)
+
+	// What a writer looks for: one each, since they are as large as what is found.
+	client  cast.Client
+	session cast.SessionOpened
 }
 
 // NewDirectory makes an empty directory. watch, which may be nil, sees every
@@ -63,13 +67,15 @@ func (d *Directory) put(m cell.Message) {
 			d.clients.Set(old)
 		}
 	case *cast.ClientGone:
-		if c, ok := d.Client(m.ClientID); ok && c.Conn == m.Conn {
+		d.client.ClientID = m.ClientID
+		if c, ok := d.clients.Get(&d.client); ok && c.Conn == m.Conn {
 			d.clients.Delete(c)
 		}
 	case *cast.SessionOpened:
 		d.sessions.Set(m)
 	case *cast.SessionEnded:
-		if s, ok := d.Session(m.ClientID); ok && s.Session == m.Session {
+		d.session.ClientID = m.ClientID
+		if s, ok := d.sessions.Get(&d.session); ok && s.Session == m.Session {
 			d.sessions.Delete(s)
 		}
 	}

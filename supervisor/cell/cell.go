@@ -88,18 +88,19 @@ const (
 
 // incarnation is one life of the actor, and protoactor's mailbox of it.
 type incarnation struct {
-	c       *Cell
-	parent  *Cell
-	sys     sysQueue
-	stage   Stage
-	invoker actor.MessageInvoker // nil: protoactor has not said hello yet
-	pid     atomic.Pointer[actor.PID]
-	system  *actor.ActorSystem
-	in      *group.Group // in whose dormitory it is listed
-	suspend bool         // between a crash and the restart
-	used    bool         // since the dormitory looked last
-	busy    uint8        // how often it was, when the dormitory looked
-	nap     bool         // it shall hibernate, if it still has nothing to do
+	c        *Cell
+	parent   *Cell
+	sys      sysQueue
+	stage    Stage
+	invoker  actor.MessageInvoker // nil: protoactor has not said hello yet
+	pid      atomic.Pointer[actor.PID]
+	system   *actor.ActorSystem
+	in       *group.Group // in whose dormitory it is listed
+	stopping bool         // it was told to stop
+	suspend  bool         // between a crash and the restart
+	used     bool         // since the dormitory looked last
+	busy     uint8        // how often it was, when the dormitory looked
+	nap      bool         // it shall hibernate, if it still has nothing to do
 }
 
 // ready reports whether i can be given messages: protoactor has started it, which

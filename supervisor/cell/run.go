@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -67,7 +68,7 @@ func (r *run) order() (over bool) {
 	c.orders.And(^uint32(toStop))
 	switch {
 	case r.inc != nil && r.inc.invoker != nil:
-		r.system(&actor.Stop{})
+		r.system(theStop)
 	case c.asleep:
 		// It is as if an incarnation had been stopped: the next one is counted.
 		c.rouse()
@@ -114,7 +115,7 @@ func (r *run) user() bool {
 		c.repaired()
 		if c.ending {
 			r.end()
-			return false
+			return r.goesOn()
 		}
 	}
 	m := c.queue.Peek()
@@ -167,10 +168,14 @@ func (r *run) user() bool {
 	c.repaired()
 	if c.ending {
 		r.end()
-		return false
+		return r.goesOn()
 	}
 	return true
 }
+
+// goesOn reports whether the cell that has ended stays here: then its actor stops in
+// the same turn.
+func (r *run) goesOn() bool { return r.x.moveTo == nil }
 
 // repaired ends what a crash began: a message has come to its end again.
 func (c *Cell) repaired() {
@@ -259,7 +264,7 @@ func (r *run) end() {
 	}
 	c.timers = nil
 	if i := c.inc.Load(); i != nil && i.invoker != nil {
-		i.system.Root.Stop(i.pid.Load())
+		i.sys.push(theStop) // as its PID would, which would have to be looked up
 	}
 }
 
@@ -377,9 +382,6 @@ func (r *run) crashed(reason any) {
 func (r *run) system(m any) {
 	c, i := r.c, r.inc
 	switch m := m.(type) {
-	case *bind:
-		r.bind(m.invoker)
-		return
 	case *actor.SuspendMailbox:
 		i.suspend = true
 		return
@@ -391,7 +393,10 @@ func (r *run) system(m any) {
 		return
 	case *actor.Restart:
 		c.restarted()
-		i.stage = nil
+		i.stage, i.stopping = nil, false
+	case actor.MessageInvoker:
+		r.bind(m)
+		return
 	}
 	if i.invoker == nil {
 		return
@@ -425,6 +430,9 @@ func (r *run) bind(invoker actor.MessageInvoker) {
 
 func (r *run) lifecycle(m any) {
 	r.x.cell = r.c
+	if _, ok := m.(*actor.Stop); ok {
+		r.inc.stopping = true
+	}
 	r.phase = inSystem
 	r.inc.invoker.InvokeSystemMessage(m)
 	r.phase = inCore
@@ -449,10 +457,10 @@ func (r *run) incarnate() {
 // Started is the first message of an incarnation whose kind asks for it.
 type Started struct{ link }
 
-// alive reports whether protoactor still has the actor of a bound incarnation.
+// alive reports whether protoactor still has the actor of a bound incarnation, or
+// waits for its children: one that was told to stop is gone as soon as it has none.
 func (i *incarnation) alive() bool {
-	_, ok := i.system.ProcessRegistry.GetLocal(i.pid.Load().Id)
-	return ok
+	return !i.stopping || len(i.invoker.(actor.Context).Children()) > 0
 }
 
 // stopped is called when the incarnation is gone for good: by an orderly end, by
@@ -464,7 +472,9 @@ func (c *Cell) stopped() {
 		c.life.Store(uint32(Waiting))
 	}
 	if c.parent != nil {
-		c.parent.Push(&Stopped{Cell: c})
+		m := stoppeds.Get().(*Stopped)
+		m.Cell = c
+		c.parent.Push(m)
 	}
 }
 
@@ -472,4 +482,12 @@ func (c *Cell) stopped() {
 type Stopped struct {
 	link
 	Cell *Cell
+}
+
+var stoppeds = sync.Pool{New: func() any { return new(Stopped) }}
+
+// Release implements Releaser.
+func (m *Stopped) Release() {
+	m.Cell = nil
+	stoppeds.Put(m)
 }

@@ -3,6 +3,7 @@
 package cell
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -78,10 +79,6 @@ func (n *Nursery) Spawn(spawner actor.SpawnerContext, parent, c *Cell, name stri
 // too many.
 func (c *Cell) Spawned() bool { return c.inc.Load() != nil }
 
-// bind is the first lifecycle message of an actor: it ties the incarnation to
-// its cell, on the cell's own group.
-type bind struct{ invoker actor.MessageInvoker }
-
 // PostUserMessage takes what protoactor's own API sends to the PID: only
 // Messages have a place in a cell's queue.
 func (i *incarnation) PostUserMessage(m any) {
@@ -101,15 +98,18 @@ func (i *incarnation) PostSystemMessage(m any) {
 	i.c.schedule()
 }
 
+// RegisterHandlers makes the invoker itself the first lifecycle message of an actor:
+// it ties the incarnation to its cell, on the cell's own group.
 func (i *incarnation) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
-	i.PostSystemMessage(&bind{invoker})
+	i.PostSystemMessage(invoker)
 }
 
 func (i *incarnation) Start() {}
 
 func (i *incarnation) UserMessageCount() int { return i.c.queue.Len() }
 
-// sysQueue holds lifecycle messages: rare, so a node is allocated for each.
+// sysQueue holds lifecycle messages: rare in the life of an actor, so that their
+// nodes are not its own. A connection that comes and goes needs twenty.
 type sysQueue struct {
 	in   atomic.Pointer[sysNode]
 	head *sysNode
@@ -120,8 +120,11 @@ type sysNode struct {
 	m    any
 }
 
+var sysNodes = sync.Pool{New: func() any { return new(sysNode) }}
+
 func (q *sysQueue) push(m any) {
-	n := &sysNode{m: m}
+	n := sysNodes.Get().(*sysNode)
+	n.m = m
 	for {
 		n.next = q.in.Load()
 		if q.in.CompareAndSwap(n.next, n) {
@@ -143,7 +146,10 @@ func (q *sysQueue) pop() (any, bool) {
 	}
 	n := q.head
 	q.head = n.next
-	return n.m, true
+	m := n.m
+	*n = sysNode{}
+	sysNodes.Put(n)
+	return m, true
 }
 
 func (q *sysQueue) empty() bool { return q.head == nil && q.in.Load() == nil }

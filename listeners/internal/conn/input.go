@@ -62,10 +62,7 @@ func (c *Conn) startMQTT() {
 	c.disarm()
 	c.base.Socket, c.base.LoopIndex = c, int16(l.index)
 	l.opts.Actors(&c.base, c, l.g, c.listener)
-	sup := l.sup.Cell()
-	sup.Push(supervisor.Start(&c.base.Protocol))
-	sup.Push(supervisor.Start(&c.base.Client))
-	sup.Push(supervisor.Start(&c.base.Loop))
+	l.sup.Cell().Push(supervisor.Start(&c.base.Protocol, &c.base.Client, &c.base.Loop))
 }
 
 // input takes the bytes of one socket read through the layers. b is good until
