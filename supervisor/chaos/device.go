@@ -30,7 +30,8 @@ type device struct {
 	links    []*link               // all that are not closed, cur last
 	inflight []*flight             // client -> broker, in the order of their first PUBLISH
 	arrived  map[packet.ID]uint64  // broker -> client, QoS 2, until PUBREL: their messages
-	cleaned  bool                  // a clean start was asked for, and nothing was heard of it
+	cleaned  bool                  // a new session was asked for, and nothing was heard of it
+	brief    bool                  // the session ends with its connection
 	doubtful map[packet.ID]bool    // of arrived, those that a clean start may have ended
 	pid      packet.ID             // last one given
 	filters  []packet.Subscription // asked for in this session

@@ -155,7 +155,7 @@ func (r *run) open(d *device, o opening) {
 	}
 	l.line = line
 	d.links, d.cur = append(d.links, l), l
-	d.cleaned = d.cleaned || o.clean
+	d.cleaned, d.brief = d.cleaned || o.clean || d.brief, o.expiry == 0
 	l.send(d.connect(o))
 	if r.plan.Hasty && r.rng.IntN(2) == 0 {
 		return

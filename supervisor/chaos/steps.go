@@ -19,7 +19,7 @@ func (r *run) play() {
 			r.plan.Each(step, r.check.Record)
 		}
 		r.until(r.plan.Pace, func() bool { return false })
-		if r.witness.cur == nil && r.rng.IntN(4) == 0 {
+		if r.witness.cur == nil && r.rng.IntN(2) == 0 {
 			r.hear() // the broker was killed
 		}
 		r.step(r.devices[r.rng.IntN(len(r.devices))], r.plan.Odds.choose(r.rng))
@@ -139,7 +139,7 @@ func (r *run) leave(d *device) {
 			// A session without expiry cannot be given one [v5 MQTT-3.14.2-2]; 0 is
 			// always allowed.
 			p.Properties = (&packet.Properties{}).Set(packet.PropSessionExpiry)
-			e.HasExpiry = true
+			e.HasExpiry, d.brief = true, true
 		}
 	}
 	r.note()

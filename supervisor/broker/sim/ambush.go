@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"emqttd/protocol/packet"
+	"emqttd/supervisor/chaos"
 )
 
 // ambush waits for the moments at which a promise is easily broken: the disk is
@@ -17,25 +18,41 @@ import (
 type ambush struct {
 	left  int // kills, still to come
 	rng   *rand.Rand
-	odds  int // one in so many promises is waited for
-	until int // the act up to which the disk is slow
-	at    int // the act at which the broker is killed; 0: none is chosen
-	lull  int // steps up to the one at which time passes, with who was lost still away; 0: it does not
+	odds  int         // one in so many promises is waited for
+	only  packet.Type // answer that alone is waited for; 0: any
+	until int         // the act up to which the disk is slow
+	at    int         // the act at which the broker is killed; 0: none is chosen
+	lull  int         // steps up to the one at which time passes, with who was lost still away; 0: it does not
 }
 
 const (
 	mostAmbushes = 3
 	longestHold  = 200 // acts
-	longestLull  = 9 * time.Second
+	shortestLull = 3 * time.Second
+	longestLull  = 12 * time.Second
 )
 
-// drawAmbush lies in wait in half of the runs.
+// drawAmbush lies in wait in two of three runs, half of the time for one kind of
+// promise alone: of what is rare.
 func drawAmbush(rng *rand.Rand) ambush {
 	a := ambush{rng: rng}
-	if rng.IntN(2) == 0 {
+	if rng.IntN(3) > 0 {
 		a.left, a.odds = 1+rng.IntN(mostAmbushes), 1+rng.IntN(6)
+		a.only = [...]packet.Type{0, 0, 0, packet.DISCONNECT, packet.DISCONNECT, packet.PUBREC}[rng.IntN(6)]
 	}
 	return a
+}
+
+// busier lets clients do more often what is waited for.
+func (a *ambush) busier(o chaos.Odds) chaos.Odds {
+	switch {
+	case a.left == 0:
+	case a.only == packet.DISCONNECT:
+		o.Leave, o.Return = max(o.Leave, 20), max(o.Return, 20)
+	case a.only == packet.PUBREC:
+		o.Repeat = 30
+	}
+	return o
 }
 
 // asked is told what a client sends: it reports the answer that is waited for.
@@ -57,11 +74,11 @@ func (w *world) asked(l *line, p packet.Packet) (answer packet.Type) {
 	case *packet.Publish:
 		switch {
 		case p.QoS == packet.QoS1:
-			answer, often = packet.PUBACK, 8*a.odds
+			answer, often = packet.PUBACK, 2*a.odds
 		case p.QoS == packet.QoS2:
 			answer = packet.PUBREC
 			if !p.Dup {
-				often = 8 * a.odds
+				often = 2 * a.odds
 				if a.rng.IntN(2) == 0 { // a repetition may follow
 					a.until = max(a.until, w.acts+a.rng.IntN(longestHold))
 				}
@@ -73,13 +90,13 @@ func (w *world) asked(l *line, p packet.Packet) (answer packet.Type) {
 		if p.Kind != packet.PUBREL {
 			return 0
 		}
-		answer, often = packet.PUBCOMP, 8*a.odds
+		answer, often = packet.PUBCOMP, 2*a.odds
 	case *packet.Subscribe:
-		answer, often = packet.SUBACK, 4*a.odds
+		answer, often = packet.SUBACK, 2*a.odds
 	case *packet.Unsubscribe:
 		answer, often = packet.UNSUBACK, a.odds
 	}
-	if answer == 0 || a.rng.IntN(often) > 0 {
+	if a.only != 0 && (answer != a.only || often > 1) || answer == 0 || a.rng.IntN(often) > 0 {
 		return 0
 	}
 	a.until = w.acts + a.rng.IntN(longestHold)
@@ -103,8 +120,8 @@ func (w *world) sprung() bool {
 		return false
 	}
 	a.left, a.at, a.until = a.left-1, 0, 0
-	if a.rng.IntN(2) == 0 {
-		a.lull = 1 + a.rng.IntN(12)
+	if a.only == packet.DISCONNECT || a.rng.IntN(2) == 0 {
+		a.lull = 1 + a.rng.IntN(8)
 	}
 	return true
 }
@@ -126,7 +143,7 @@ func (w *world) rest() {
 		a.lull = 1
 		return
 	}
-	deadline := w.now + w.rng.Int64N(int64(longestLull))
+	deadline := w.now + int64(shortestLull) + w.rng.Int64N(int64(longestLull-shortestLull))
 	for w.now < deadline {
 		if !w.act(deadline) {
 			w.pass(deadline)

@@ -13,7 +13,7 @@
 // at any time and the broker starts again on what the disk has. One run in three
 // keeps in memory what some clients, topics or listeners are acknowledged: the
 // judge knows what a kill may take of that, and nothing else may. In one run of
-// two the kills lie in wait for clients that have just been promised something.
+// two kills lie in wait for clients that have just been promised something.
 // TLS and Pebble are outside: they have tests of their own.
 //
 // The judge is chaos.Checker, the workload chaos.Plan; a seed that fails prints

@@ -83,7 +83,11 @@ func Run(o Options) Result {
 	defer w.close()
 	faults, kills, diskFails := draw(rng)
 	w.kills, w.diskFails = kills, diskFails
+	if len(faults) == 0 && kills == 0 {
+		w.ambush.left = 0
+	}
 	plan := workload(o, rng)
+	plan.Odds = w.ambush.busier(plan.Odds)
 	for _, f := range faults {
 		plan.Slack += f.Do.For // the clock goes on while the broker does not
 	}
@@ -111,8 +115,11 @@ func workload(o Options, rng *rand.Rand) chaos.Plan {
 	p := chaos.Plan{Seed: o.Seed + 1, Steps: o.Events, Clients: 2 + rng.IntN(4), Durable: rng.IntN(2) == 0,
 		WillDelay: rng.IntN(3), Window: 1 + rng.IntN(8), Hasty: rng.IntN(2) == 0, Shared: rng.IntN(2) == 0, Slack: 200 * time.Millisecond,
 		Prefix: "sim", Odds: odds[rng.IntN(len(odds))]}
-	if rng.IntN(3) == 0 {
+	switch rng.IntN(4) {
+	case 0:
 		p.Odds.Repeat = 30
+	case 1:
+		p.Odds.Takeover, p.Odds.Return = 30, max(p.Odds.Return, 20)
 	}
 	if p.Shared && rng.IntN(2) == 0 {
 		p.Team, p.Odds.Vanish = true, 8
