@@ -56,6 +56,16 @@ func turn(t *testing.T, e *Engine) {
 	}
 }
 
+// Else the writer would turn without end: what it holds back is due and never gone.
+func TestOfACommitThatChangesNothingTheWriterHoldsNothingBack(t *testing.T) {
+	e := openAt(t, vfs.NewMem(), &clock{})
+	require.NoError(t, writeGroup(e, lazy(store.Op{Kind: store.DelAwait, Session: 9, ID: 1})))
+	var held time.Time
+	require.NoError(t, e.do(func() { held = e.heldSince }))
+	require.True(t, held.IsZero())
+	require.NoError(t, e.Close())
+}
+
 func TestCommitsNobodyWaitsForAreHeldBackAndRideWithTheNext(t *testing.T) {
 	disk := vfs.NewCrashableMem()
 	commits := make(chan Synced, 100)

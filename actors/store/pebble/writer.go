@@ -117,7 +117,11 @@ func (e *Engine) answer() {
 // commit makes the batch durable, unless the engine has failed: then nothing
 // more is written.
 func (e *Engine) commit() {
-	if e.batch.Empty() && e.index.last == e.saved.last || e.broken() {
+	if e.broken() {
+		return
+	}
+	if e.batch.Empty() && e.index.last == e.saved.last {
+		e.commits, e.heldSince = 0, time.Time{} // nothing came of them: their sessions are gone
 		return
 	}
 	e.save()
