@@ -13,15 +13,10 @@
 // anew. Exit codes: 0 stopped in order, 1 it could not go on, 74 the store can
 // write no longer, 78 the configuration is wrong.
 //
-// A build for production is guided by emqttd.pgo, merged profiles of this program
-// under the loads of `emqtt bench compare`, which .ci/profile takes anew:
-//
-//	go build -pgo=cmd/emqttd/emqttd.pgo ./cmd/emqttd
-//
-// 2026-11: measured, a message costs 0.9 of the CPU at QoS 1, 0.9 to 1.0 at QoS 0. It
-// is not called default.pgo, since `go test ./...` and every build of all would then
-// compile whatever the broker is made of once more, for this program alone: 200 s of
-// CPU on a fresh machine.
+// A build is guided by default.pgo, merged profiles of this program under the loads
+// of `emqtt bench compare`, which .ci/profile takes anew. 2026-11: a message costs 0.9
+// of the CPU at QoS 1 and 0.9 to 1.0 at QoS 0. `go build -pgo=off` is for those who
+// have the packages compiled without it already, as .ci/run has for its tests.
 package main
 
 import (
