@@ -54,7 +54,7 @@ func TestAProfileIsBounded(t *testing.T) {
 func TestOneProfileIsTakenAtATimeAndForNobodyNone(t *testing.T) {
 	b := withDashboard(t)
 	ctx, leave := context.WithCancel(t.Context())
-	long, err := http.NewRequestWithContext(ctx, "GET", "http://"+b.Addr("dashboard").String()+"/api/v1/profile?seconds=60", nil)
+	long, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.Addr("dashboard").String()+"/api/v1/profile?seconds=60", nil)
 	require.NoError(t, err)
 	long.SetBasicAuth("root", "toor toor")
 	gone := make(chan error, 1)
