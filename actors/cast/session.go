@@ -29,6 +29,7 @@ type StartSession struct {
 	Will           *packet.Will
 	WillDelay      uint32 // seconds
 	Durability     Durability
+	Releases       Durability // of PUBCOMP; see store.Levels.OfRelease
 }
 
 // Attach binds a connection to a session. sm -> session: {resume, ClientId,

@@ -230,7 +230,7 @@ func (st *stage) decided(v access.Verdict) {
 	st.s.user = v.User
 	st.s.superuser = v.Superuser
 	if l := st.gate.Levels; l != nil {
-		st.s.durability = l.Of(st.s.clientID, v.User)
+		st.s.durability, st.s.releases = l.Of(st.s.clientID, v.User), l.OfRelease(st.s.clientID, v.User)
 	}
 	if st.banned("", v.User) {
 		st.refuse(packet.Banned, "banned user")
@@ -260,7 +260,7 @@ func (st *stage) start() {
 	s.expiry = st.capExpiry(ask)
 	s.askedLong = s.expiry != ask
 	m := &cast.StartSession{Conn: st.conn, ClientID: s.clientID, Username: s.user, Version: p.Version, CleanStart: p.CleanStart,
-		Expiry: s.expiry, ReceiveMaximum: 65535, MaxPacket: maxPacket(p), Will: p.Will, Durability: s.durability}
+		Expiry: s.expiry, ReceiveMaximum: 65535, MaxPacket: maxPacket(p), Will: p.Will, Durability: s.durability, Releases: s.releases}
 	if p.Properties.Has(packet.PropReceiveMaximum) {
 		m.ReceiveMaximum = p.Properties.ReceiveMaximum
 	}

@@ -54,6 +54,7 @@ type state struct {
 	phase      phase
 	version    packet.Version
 	durability cast.Durability // of what is no PUBLISH
+	releases   cast.Durability // but of PUBREL
 	reason     metrics.Close
 	assigned   bool
 	askedLong  bool // a longer expiry was asked for than is granted

@@ -44,7 +44,8 @@ func (st *stage) attach(msg *cast.Attach) {
 		st.x.Count(&st.self.Online, -1) // until the new connection is ready
 	}
 	s.conn, s.epoch, s.ready, s.over = a.Conn, msg.Epoch, false, false
-	s.username, s.version, s.expiry, s.durability = a.Username, a.Version, a.Expiry, a.Durability
+	s.username, s.version, s.expiry = a.Username, a.Version, a.Expiry
+	s.durability, s.releases = a.Durability, a.Releases
 	s.window = min(int(a.ReceiveMaximum), st.env.Limits().MaxInflight)
 	s.maxPacket, s.will, s.willDelay = a.MaxPacket, a.Will, a.WillDelay
 	s.looking, s.gone, s.grace = false, 0, 0

@@ -106,7 +106,7 @@ func (st *stage) pubrel(id packet.ID) {
 		return
 	}
 	// A lost deletion would take the next message with this id for a repetition.
-	a.tag = st.commit(committing{kind: thenAnswer}, store.Op{Kind: store.DelAwait, Session: st.number, ID: id})
+	a.tag = st.commitAt(st.s.releases, committing{kind: thenAnswer}, store.Op{Kind: store.DelAwait, Session: st.number, ID: id})
 	st.answer(a)
 }
 

@@ -62,6 +62,7 @@ type state struct {
 	ready      bool // the CONNACK has left, deliveries may
 	version    packet.Version
 	durability cast.Durability // of the client
+	releases   cast.Durability // of its PUBRELs
 	congested  bool            // Drained will come
 	choked     bool            // publishers know that QoS 0 has no room
 	owing      bool            // there may be something for lookup to do
@@ -328,7 +329,11 @@ func (st *stage) follow(tag uint64, then committing, early bool) {
 
 // commit submits ops and notes what follows when they are durable.
 func (st *stage) commit(then committing, ops ...store.Op) uint64 {
-	c := &store.Commit{Ops: ops, Reply: st.cell, Tag: st.tag(), Early: st.unsynced(st.s.durability)}
+	return st.commitAt(st.s.durability, then, ops...)
+}
+
+func (st *stage) commitAt(d cast.Durability, then committing, ops ...store.Op) uint64 {
+	c := &store.Commit{Ops: ops, Reply: st.cell, Tag: st.tag(), Early: st.unsynced(d)}
 	st.follow(c.Tag, then, c.Early)
 	st.x.Submit(st.pub.Log, c)
 	return c.Tag

@@ -38,15 +38,24 @@ type Rule struct {
 func (l *Levels) Of(client, user string) cast.Durability { return l.find(client, user, "") }
 
 // OfTopic is the level of what a client publishes to a topic: of the message and
-// its PUBACK or PUBREC. Which packet identifiers of QoS 2 are released is the
-// session's, and so PUBCOMP has the level of Of: where a client is kept in memory
-// and its topic is synced, a kill within a second of the PUBCOMP may leave the
-// identifier in use. If the session is still there, the next message with that
-// identifier is then taken for a repetition: answered, and not published. QoS 1 is
-// as durable as its topic whatever the client's level is; who needs that of QoS 2
-// gives the client synced, too.
+// its PUBACK or PUBREC.
 func (l *Levels) OfTopic(client, user, name string) cast.Durability {
 	return l.find(client, user, name)
+}
+
+// OfRelease is the level of a client's PUBCOMPs, which know no topic: the most
+// durable of what its messages may have. A kill that leaves an identifier in use
+// which the client may give to the next message has that one answered as a
+// repetition and not published, and where one topic is synced it may be its.
+func (l *Levels) OfRelease(client, user string) cast.Durability {
+	for i := range l.Rules {
+		switch r := &l.Rules[i]; {
+		case !r.whose(client, user):
+		case r.Level == cast.Synced || r.Topic == "":
+			return r.Level
+		}
+	}
+	return l.Default
 }
 
 func (l *Levels) find(client, user, name string) cast.Durability {
@@ -59,10 +68,11 @@ func (l *Levels) find(client, user, name string) cast.Durability {
 }
 
 func (r *Rule) fits(client, user, name string) bool {
-	if r.User != "" && r.User != user || r.Client != "" && !like(r.Client, client) {
-		return false
-	}
-	return r.Topic == "" || name != "" && topic.Match(r.Topic, name)
+	return r.whose(client, user) && (r.Topic == "" || name != "" && topic.Match(r.Topic, name))
+}
+
+func (r *Rule) whose(client, user string) bool {
+	return (r.User == "" || r.User == user) && (r.Client == "" || like(r.Client, client))
 }
 
 // Name is what a client is told that its level is.

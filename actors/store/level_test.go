@@ -62,6 +62,19 @@ func TestTheFirstRuleThatFitsDecides(t *testing.T) {
 	require.Equal(t, "memory", l.Name(cast.Synced))
 }
 
+func TestAReleaseIsAsDurableAsWhatItMayRelease(t *testing.T) {
+	l := Levels{Default: cast.Memory, Rules: []Rule{
+		rule(t, "memory topic fast/#"), rule(t, "synced user u topic a/#"), rule(t, "memory client e*"), rule(t, "synced topic bills/#"),
+	}}
+	require.Equal(t, cast.Memory, l.OfRelease("e", ""), "the rule about all its topics comes before the one about bills")
+	require.Equal(t, cast.Synced, l.OfRelease("e", "u"), "a/b is synced")
+	require.Equal(t, cast.Synced, l.OfRelease("c", ""), "bills/1 is synced")
+	l.Rules = l.Rules[:1]
+	require.Equal(t, cast.Memory, l.OfRelease("c", ""))
+	l.Default = cast.Synced
+	require.Equal(t, cast.Synced, l.OfRelease("c", ""))
+}
+
 func TestAStarStandsForAnyBytes(t *testing.T) {
 	for _, c := range []struct {
 		pattern, text string

@@ -99,6 +99,23 @@ func TestAnAcknowledgementThatDoesNotWaitStillLeavesInItsTurn(t *testing.T) {
 	}
 }
 
+// A kill would leave the identifier in use, and the next message with it, to the
+// topic that is synced, would be answered as a repetition.
+func TestAReleaseWaitsWhereOneTopicIsSynced(t *testing.T) {
+	d := onDisk(t, memory.New(), `store.durability_rules=["memory client s-*", "synced topic bills/#", "memory client b-*"]`)
+	for client, left := range map[string]int64{"s-1": 1, "b-1": 0} {
+		p := d.publisher(kept(packet.V5, client))
+		p.send(pub(packet.QoS2, 1, "t", "x"))
+		p.ack(packet.PUBREC)
+		d.hold()
+		p.send(ack(packet.PUBREL, 1))
+		require.Equal(t, left == 0, d.sees(store.DelAwait).Waits())
+		require.Equal(t, left, d.left(packet.PUBCOMP), client)
+		d.gate.Release()
+		p.ack(packet.PUBCOMP)
+	}
+}
+
 func TestWhatMemoryAcknowledgedAndTheDiskNeverHadIsLostAndNothingElse(t *testing.T) {
 	d := onDisk(t, memory.New(), sensors...)
 	k := join(t, d.Broker, kept(packet.V5, "keeper"))
