@@ -102,21 +102,31 @@ func (h *history) checkCopies(r receiver, m *msg, got []receipt) {
 			live++
 		}
 	}
-	var filters []string
+	type way struct {
+		filter  string
+		session *session // of a shared subscription and QoS 1: a member that is new may be the same client
+	}
+	var ways []way
 	asks := 0
 	for _, w := range h.asks[r.client] {
 		if w.refused || !w.matches(m.topic) && !w.shared(m.topic) {
 			continue
 		}
 		// What a member of a group leaves undone goes to one that may be new.
-		if w.ended > m.first && (m.answered == never || w.asked < m.answered || w.shared(m.topic)) && !slices.Contains(filters, w.filter.Filter) {
-			filters = append(filters, w.filter.Filter)
+		if w.ended > m.first && (m.answered == never || w.asked < m.answered || w.shared(m.topic)) {
+			by := way{filter: w.filter.Filter}
+			if got[0].QoS == packet.QoS1 && w.shared(m.topic) {
+				by.session = w.session
+			}
+			if !slices.Contains(ways, by) {
+				ways = append(ways, by)
+			}
 		}
 		if w.filter.RetainHandling != 2 {
 			asks++
 		}
 	}
-	most := len(filters)
+	most := len(ways)
 	forgotten := kills > 0 && (m.memory || h.memory[r.client])
 	if got[0].QoS == packet.QoS1 || forgotten || slices.ContainsFunc(m.conns, func(c int) bool { return h.conns[c] != nil && h.conns[c].tangled() }) {
 		most *= max(1, len(m.conns)) + kills // each time it was sent, it may be taken

@@ -55,6 +55,23 @@ var kept = []struct{ name, text string }{
 		get a1 m2 t q1
 		get b2 m2 t q1 dup
 		settle`},
+	{"what a member leaves undone is its client's again when that joins anew", `
+		open a1 clean
+		ok a1
+		sub a1 r1 $share/g/t q1
+		suback a1 r1 0x01
+		open c3 clean
+		ok c3
+		pub c3 m1 t q1
+		ack c3 m1
+		get a1 m1 t q1
+		close a1 client
+		open a2 clean
+		ok a2
+		sub a2 r2 $share/g/t q1
+		suback a2 r2 0x01
+		get a2 m1 t q1
+		settle`},
 	{"a shared message comes behind a later one of a subscription made in between", members + `
 		pub c3 m1 t q1
 		ack c3 m1
@@ -396,6 +413,17 @@ var broken = []struct {
 		open b3 never
 		ok b3 present
 		settle`, "m2 of a, acknowledged, never reached b"},
+	{"QoS 2 comes again to a client that has joined its group anew", ClauseOnce, members + `
+		pub c3 m1 t q2
+		ack c3 m1
+		get a1 m1 t q2
+		close a1 client
+		open a4 clean
+		ok a4
+		sub a4 r3 $share/g/t q2
+		suback a4 r3 0x02
+		get a4 m1 t q2
+		settle`, "a received m1 of c 2 times, QoS 2"},
 	{"QoS 2 reaches two members of a group", ClauseOnce, members + `
 		pub c3 m1 t q2
 		ack c3 m1

@@ -221,8 +221,7 @@ func (l *link) release(id packet.ID) {
 func (d *device) put(l *link, f *flight, p *packet.Publish) {
 	e := l.event(Published)
 	e.Msg, e.Topic, e.QoS, e.Retain, e.Dup, e.Empty = f.msg, string(p.Topic), p.QoS, p.Retain, p.Dup, len(p.Payload) == 0
-	// What the session awaits of a QoS 2 message is the session's.
-	e.Memory = d.memory(d.id, e.Topic) || e.QoS == packet.QoS2 && d.memory(d.id, "")
+	e.Memory = d.memory(d.id, e.Topic)
 	d.record(e)
 	l.send(p)
 }
