@@ -53,20 +53,7 @@ func (p *profiler) serve(c *api.Call, w http.ResponseWriter) error {
 	if err != nil {
 		return err
 	}
-	if !p.busy.CompareAndSwap(false, true) {
-		return errBusy()
-	}
-	defer p.busy.Store(false)
-	var b bytes.Buffer
-	switch kind {
-	case "cpu":
-		c.Note("seconds", length.Seconds())
-		err = cpu(c.Context(), &b, length)
-	case "heap", "goroutine":
-		err = pprof.Lookup(kind).WriteTo(&b, 0)
-	default:
-		err = api.Fail(http.StatusBadRequest, "?kind is to be cpu, heap or goroutine")
-	}
+	b, err := p.take(c, kind, length)
 	if err != nil {
 		return err
 	}
@@ -78,6 +65,23 @@ func (p *profiler) serve(c *api.Call, w http.ResponseWriter) error {
 	h.Set("Cache-Control", "no-store")
 	_, _ = w.Write(b.Bytes()) // a peer that is gone needs no profile
 	return nil
+}
+
+// take takes a profile, and whoever sees it can take the next.
+func (p *profiler) take(c *api.Call, kind string, length time.Duration) (*bytes.Buffer, error) {
+	if !p.busy.CompareAndSwap(false, true) {
+		return nil, errBusy()
+	}
+	defer p.busy.Store(false)
+	b := new(bytes.Buffer)
+	switch kind {
+	case "cpu":
+		c.Note("seconds", length.Seconds())
+		return b, cpu(c.Context(), b, length)
+	case "heap", "goroutine":
+		return b, pprof.Lookup(kind).WriteTo(b, 0)
+	}
+	return nil, api.Fail(http.StatusBadRequest, "?kind is to be cpu, heap or goroutine")
 }
 
 // length reads ?seconds.
