@@ -128,7 +128,7 @@ func (h *history) checkCopies(r receiver, m *msg, got []receipt) {
 	}
 	most := len(ways)
 	forgotten := kills > 0 && (m.memory || h.memory[r.client])
-	if got[0].QoS == packet.QoS1 || forgotten || slices.ContainsFunc(m.conns, func(c int) bool { return h.conns[c] != nil && h.conns[c].tangled() }) {
+	if got[0].QoS == packet.QoS1 || forgotten || h.tangled(m) {
 		most *= max(1, len(m.conns)) + kills // each time it was sent, it may be taken
 	}
 	clause := ClauseOnce
@@ -143,6 +143,12 @@ func (h *history) checkCopies(r receiver, m *msg, got []receipt) {
 		h.fail(got[len(got)-1].index, ClauseOnce, []string{r.client, m.client}, []uint64{m.id},
 			"%s received the retained m%d %d times for %d subscriptions", r.client, m.id, retained, asks)
 	}
+}
+
+// tangled reports whether a connection m was sent on may have been in another
+// session than its publisher took it for: sent again, it is taken again.
+func (h *history) tangled(m *msg) bool {
+	return slices.ContainsFunc(m.conns, func(c int) bool { return h.conns[c] != nil && h.conns[c].tangled() })
 }
 
 // readLate reports whether a message was read, on a connection that a kill had cut

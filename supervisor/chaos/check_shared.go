@@ -10,12 +10,13 @@ import (
 
 // checkShared: a QoS 2 message goes to one member of a shared subscription, and
 // to no other when that one has not finished it [v5 MQTT-4.8.2-4 -5]. A message
-// whose publisher sent it again to a broker that had been killed is another one.
+// whose publisher sent it again to a broker that had been killed, or by CONNECTs
+// that overlapped, may be another one.
 func (h *history) checkShared() {
 	taken := map[shareOf][]string{} // the members that got it, by no subscription of their own
 	for _, r := range h.heard {
 		m := h.msgs[r.msg]
-		if m == nil || m.qos != packet.QoS2 || m.will != nil || len(m.conns) > 1 && h.killedBetween(m.first, m.answered) ||
+		if m == nil || m.qos != packet.QoS2 || m.will != nil || len(m.conns) > 1 && (h.killedBetween(m.first, m.answered) || h.tangled(m)) ||
 			(m.memory || len(h.memory) > 0) && h.killedBetween(m.first, never) { // a member's session may be what a kill has left
 			continue
 		}

@@ -55,6 +55,21 @@ var kept = []struct{ name, text string }{
 		get a1 m2 t q1
 		get b2 m2 t q1 dup
 		settle`},
+	{"QoS 2 sent again by a CONNECT that overtook one without expiry is new to its session", members + `
+		close c3 client
+		open c4 never
+		ok c4
+		pub c4 m1 t q2
+		open c5
+		open c6 never
+		ok c6 present
+		close c4 server 0x8E
+		close c5 server
+		get a1 m1 t q2
+		pub c6 m1 t q2 dup
+		get b2 m1 t q2
+		ack c6 m1
+		settle`},
 	{"what a member leaves undone is its client's again when that joins anew", `
 		open a1 clean
 		ok a1
