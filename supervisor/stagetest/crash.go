@@ -58,7 +58,8 @@ func (s *stepper) At(c *cell.Cell, phase cell.Phase, m cell.Message) {
 // at which the actors of a kind can die in it (before, in and after each
 // decision, between each two effects) and every way of dying. What play returns,
 // the trace of what others saw, must be the same each time. Tests that use it
-// must not run in parallel: faults are injected into the whole process.
+// must not run in parallel: faults are injected into the whole process. With -short
+// it is every fourth place.
 func AtEveryStep(t *testing.T, kind string, play func(t *testing.T, w *World) []string) {
 	t.Helper()
 	t.Cleanup(func() { cell.SetHook(nil) })
@@ -71,7 +72,11 @@ func AtEveryStep(t *testing.T, kind string, play func(t *testing.T, w *World) []
 	want := run(count)
 	require.NotEmpty(t, want, "the scenario shows nothing")
 	require.Positive(t, count.steps, "no actor of kind %s did anything", kind)
-	for at := range count.steps {
+	stride := 1
+	if testing.Short() {
+		stride = 4
+	}
+	for at := 0; at < count.steps; at += stride {
 		for do := range deaths {
 			s := &stepper{kind: kind, at: at, do: do}
 			got := run(s)

@@ -110,6 +110,9 @@ func TestAPowerLossLeavesAPrefixWithEverythingAcknowledged(t *testing.T) {
 		"in the middle of large batches and tails": {200_000, 30, 6, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() {
+				c.seeds = 1
+			}
 			for seed := range uint64(c.seeds) {
 				h := newHistory(seed)
 				h.payload = c.payload
