@@ -42,11 +42,11 @@ type Tracer struct {
 }
 
 // traces are those that run, apart by what they compare: a hop asks for what it
-// knows. They are never changed.
+// knows. They are never changed; nil are none.
 type traces struct {
-	all                    []*Trace
-	clients, topics, addrs []*Trace
-	until                  int64 // when the time of the first of them is over
+	all          []*Trace
+	near, topics []*Trace // by client or address, and by topic
+	until        int64    // when the time of the first of them is over
 }
 
 func (ts *traces) add(tr *Trace) {
@@ -54,35 +54,17 @@ func (ts *traces) add(tr *Trace) {
 		ts.until = tr.until
 	}
 	ts.all = append(ts.all, tr)
-	switch tr.rule.By {
-	case ByClient:
-		ts.clients = append(ts.clients, tr)
-	case ByTopic:
+	if tr.rule.By == ByTopic {
 		ts.topics = append(ts.topics, tr)
-	default:
-		ts.addrs = append(ts.addrs, tr)
+	} else {
+		ts.near = append(ts.near, tr)
 	}
 }
 
-// near reports whether a trace of a client or an address wants what a client does,
-// or a message from it.
-func (ts *traces) near(client, from string, addr netip.AddrPort) bool {
-	for _, tr := range ts.clients {
-		if tr.rule.Value == client || tr.rule.Value == from {
-			return true
-		}
-	}
-	for _, tr := range ts.addrs {
-		if tr.rule.of("", "", "", addr) {
-			return true
-		}
-	}
-	return false
-}
-
-func (ts *traces) about(name string) bool {
-	for _, tr := range ts.topics {
-		if tr.rule.of("", "", name, netip.AddrPort{}) {
+// want reports whether one of some traces wants an event.
+func want(some []*Trace, client, from, about string, addr netip.AddrPort) bool {
+	for _, tr := range some {
+		if tr.rule.of(client, from, about, addr) {
 			return true
 		}
 	}
@@ -94,56 +76,49 @@ func (ts *traces) about(name string) bool {
 func New(b Bounds, try func(job func()) bool) *Tracer { return &Tracer{bounds: b, try: try} }
 
 // On reports whether anything is traced.
-func (t *Tracer) On() bool { return t != nil && t.running.Load() != nil }
+func (t *Tracer) On() bool { return t.live() != nil }
+
+// live are the traces that run.
+func (t *Tracer) live() *traces {
+	if t == nil {
+		return nil
+	}
+	return t.running.Load()
+}
 
 // Wants reports whether a trace may want an event of e's Client, From, Topic and
 // Addr at the time now. It is asked before an event is made up: while one client
 // is traced, a hop of all others costs this and no more. A trace whose time is
 // over wants one more, by which it is ended.
 func (t *Tracer) Wants(now int64, client, from, about string, addr netip.AddrPort) bool {
-	if !t.On() {
-		return false
-	}
-	ts := t.running.Load()
-	return ts != nil && (now >= ts.until || ts.near(client, from, addr) || ts.about(about))
+	ts := t.live()
+	return ts != nil && (now >= ts.until || want(ts.all, client, from, about, addr))
 }
 
 // Near is Wants for what a client does whatever the topic: a trace of one does not
 // want it.
 func (t *Tracer) Near(now int64, client string, addr netip.AddrPort) bool {
-	if !t.On() {
-		return false
-	}
-	ts := t.running.Load()
-	return ts != nil && (now >= ts.until || ts.near(client, "", addr))
+	ts := t.live()
+	return ts != nil && (now >= ts.until || want(ts.near, client, "", "", addr))
 }
 
 // Clients reports whether somebody is traced, by client id or address.
 func (t *Tracer) Clients() bool {
-	if !t.On() {
-		return false
-	}
-	ts := t.running.Load()
-	return ts != nil && len(ts.clients)+len(ts.addrs) > 0
+	ts := t.live()
+	return ts != nil && len(ts.near) > 0
 }
 
 // Topics reports whether anything is traced by its topic: what is not Near need
 // not be looked at else.
 func (t *Tracer) Topics() bool {
-	if !t.On() {
-		return false
-	}
-	ts := t.running.Load()
+	ts := t.live()
 	return ts != nil && len(ts.topics) > 0
 }
 
 // About reports whether a trace of a topic wants a message of it.
 func (t *Tracer) About(topic string) bool {
-	if !t.On() {
-		return false
-	}
-	ts := t.running.Load()
-	return ts != nil && ts.about(topic)
+	ts := t.live()
+	return ts != nil && want(ts.topics, "", "", topic, netip.AddrPort{})
 }
 
 // note is an Event on its way to the traces that want it.
@@ -175,7 +150,7 @@ func (t *Tracer) Note(ctx *cell.Context, e Event) {
 }
 
 func (t *Tracer) list() []*Trace {
-	if ts := t.running.Load(); ts != nil {
+	if ts := t.live(); ts != nil {
 		return ts.all
 	}
 	return nil
