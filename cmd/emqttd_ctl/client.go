@@ -28,17 +28,9 @@ const maxAnswer = 64 << 20
 func (c *ctl) call(ctx context.Context, method, path string, body, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	res, err := c.send(ctx, method, path, body)
-	if err != nil {
+	text, err := c.ask(ctx, method, path, body)
+	if err != nil || out == nil || len(text) == 0 {
 		return err
-	}
-	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err != nil {
-		return &exit{exitUnreachable, fmt.Errorf("read the answer: %w", err)}
-	}
-	if out == nil || len(text) == 0 {
-		return nil
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber() // a 64 bit counter is no float
@@ -46,6 +38,23 @@ func (c *ctl) call(ctx context.Context, method, path string, body, out any) erro
 		return &exit{exitRefused, fmt.Errorf("%s does not answer as a broker does: %w", c.url, err)}
 	}
 	return nil
+}
+
+// ask asks the broker and reads its answer to the end.
+func (c *ctl) ask(ctx context.Context, method, path string, body any) ([]byte, error) {
+	res, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	if err != nil {
+		return nil, &exit{exitUnreachable, fmt.Errorf("read the answer: %w", err)}
+	}
+	if len(text) > maxAnswer {
+		return nil, &exit{exitRefused, fmt.Errorf("%s answers with more than %d MiB", c.url, maxAnswer>>20)}
+	}
+	return text, nil
 }
 
 // send sends a request and returns an answer that is no error.

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"strconv"
@@ -65,14 +64,9 @@ func (c *ctl) profile() *cobra.Command {
 // save writes the broker's answer to a file, which is left as it was if there is
 // no whole one.
 func (c *ctl) save(ctx context.Context, path, file string) error {
-	res, err := c.send(ctx, "GET", path, nil)
+	b, err := c.ask(ctx, "GET", path, nil)
 	if err != nil {
 		return err
-	}
-	defer func() { _ = res.Body.Close() }()
-	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err != nil {
-		return &exit{exitUnreachable, fmt.Errorf("read the answer: %w", err)}
 	}
 	if err := os.WriteFile(file, b, 0o600); err != nil {
 		return &exit{exitRefused, err}
