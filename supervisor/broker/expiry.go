@@ -47,7 +47,6 @@ func (b *Broker) checkExpiries(within time.Duration, now time.Time) {
 // checkExpiry raises and clears the alarms of one listener. Two, since one that has
 // expired is not only nearer: whoever checks certificates does not connect any more.
 func (b *Broker) checkExpiry(listener string, s *tls.Server, within time.Duration, now time.Time) {
-	soon, over := "certificate_expires_"+listener, "certificate_expired_"+listener
 	e, cert := b.expiries.of[listener], s.FirstToExpire()
 	if !e.cert.Equal(cert) || e.of != within {
 		e = expiry{cert: cert, of: within}
@@ -56,21 +55,19 @@ func (b *Broker) checkExpiry(listener string, s *tls.Server, within time.Duratio
 	e.near = alarm.Level{High: -within.Seconds(), Low: -1.1 * within.Seconds(), Calm: calmAgain}.Next(e.near, -left.Seconds())
 	b.expiries.of[listener] = e
 	said := fmt.Sprintf("%s of %s: not after %s", cert.Subject, s.CertFile(), cert.NotAfter.UTC().Format(time.RFC3339))
-	switch {
-	case within == 0:
-		b.env.Alarms.Clear(over, now)
-		b.env.Alarms.Clear(soon, now)
-	case left <= 0:
-		b.env.Alarms.Raise(alarm.Alarm{ID: over, Severity: alarm.Critical, Title: "the certificate of " + listener + " has expired",
-			Summary: said + ": clients that check it do not connect", RaisedAt: now})
-		b.env.Alarms.Clear(soon, now)
-	case e.near.Raised:
-		b.env.Alarms.Raise(alarm.Alarm{ID: soon, Severity: alarm.Warning, Title: "the certificate of " + listener + " expires soon",
-			Summary: fmt.Sprintf("%s, in %s", said, days(left)), RaisedAt: now})
-		b.env.Alarms.Clear(over, now)
-	default:
-		b.env.Alarms.Clear(over, now)
-		b.env.Alarms.Clear(soon, now)
+	expired := left <= 0
+	b.alarm(within > 0 && expired, alarm.Alarm{ID: "certificate_expired_" + listener, Severity: alarm.Critical,
+		Title: "the certificate of " + listener + " has expired", Summary: said + ": clients that check it do not connect", RaisedAt: now})
+	b.alarm(within > 0 && !expired && e.near.Raised, alarm.Alarm{ID: "certificate_expires_" + listener, Severity: alarm.Warning,
+		Title: "the certificate of " + listener + " expires soon", Summary: fmt.Sprintf("%s, in %s", said, days(left)), RaisedAt: now})
+}
+
+// alarm raises a or clears it.
+func (b *Broker) alarm(is bool, a alarm.Alarm) {
+	if is {
+		b.env.Alarms.Raise(a)
+	} else {
+		b.env.Alarms.Clear(a.ID, a.RaisedAt)
 	}
 }
 
