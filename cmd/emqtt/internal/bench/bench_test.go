@@ -20,7 +20,7 @@ func BenchmarkMessage(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	p := &publisher{r: r, fan: 1, frame: frame, stamp: frame[len(frame)-64:][:stampSize]}
+	p := &publisher{r: r, fan: 1, frame: frame, payload: frame[len(frame)-64:]}
 	p.c = &conn{l: r.loop, role: p, state: ready, dirty: true}
 	r.pubs = []*publisher{p}
 	s := &subscriber{r: r, judge: inOrder, streams: make([]stream, 1)}

@@ -69,17 +69,16 @@ type crowd struct {
 
 // member is one client.
 type member struct {
-	w     *crowd
-	c     *conn
-	id    string
-	topic string
-	frame []byte
-	stamp []byte // of frame
-	rest  []byte // of frame: the payload behind the stamp
-	at    int    // of the packet identifier in frame; 0: QoS 0
-	due   int64  // nanos of its next message
-	pings int64  // nanos of its next PINGREQ
-	ids   packetIDs
+	w       *crowd
+	c       *conn
+	id      string
+	topic   string
+	frame   []byte
+	payload []byte // of frame
+	at      int    // of the packet identifier in frame; 0: QoS 0
+	due     int64  // nanos of its next message
+	pings   int64  // nanos of its next PINGREQ
+	ids     packetIDs
 }
 
 // RunClassic plays it for Duration. Clients that fail are counted, not fatal,
@@ -136,8 +135,7 @@ func (w *crowd) member(n int) (*member, error) {
 	if m.frame, err = serializer.AppendPublish(nil, p, w.Version); err != nil {
 		return nil, err
 	}
-	payload := m.frame[len(m.frame)-w.Size:]
-	m.stamp, m.rest = payload[:stampSize], payload[stampSize:]
+	m.payload = m.frame[len(m.frame)-w.Size:]
 	if w.QoS > 0 {
 		_, header, _ := packetSize(m.frame) // our own
 		m.at = header + 2 + len(m.topic)

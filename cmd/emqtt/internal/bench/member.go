@@ -38,8 +38,7 @@ func (m *member) publishDue(now int64) {
 			at = m.due // the time it should have gone
 			m.due += int64(m.w.Interval)
 		}
-		putStamp(m.stamp, classicRun, stamp{at: at})
-		putFiller(m.rest, 0, uint64(m.w.sent))
+		putPayload(m.payload, classicRun, stamp{at: at}, m.w.sent)
 		if m.at > 0 {
 			binary.BigEndian.PutUint16(m.frame[m.at:], m.ids.take())
 		}

@@ -13,14 +13,20 @@ import (
 //
 //	run uint32 | publisher uint32 | sequence uint64 | time int64 (ns since 1970)
 //
-// and is filled up to the wanted size, see putFiller. The run tells messages of this run from
-// what an earlier one left in the broker.
+// and is filled up to the wanted size, see putFiller. The run tells messages of
+// this run from what an earlier one left in the broker.
 const stampSize = 4 + 4 + 8 + 8
 
 type stamp struct {
 	publisher uint32
 	seq       uint64
 	at        int64
+}
+
+// putPayload makes b the payload of a publisher's message number n.
+func putPayload(b []byte, run uint32, s stamp, n int64) {
+	putStamp(b, run, s)
+	putFiller(b[stampSize:], s.publisher, uint64(n))
 }
 
 func putStamp(b []byte, run uint32, s stamp) {

@@ -18,11 +18,10 @@ type publisher struct {
 	c     *conn
 	index int
 
-	frame  []byte // a whole PUBLISH
-	digits []byte // of frame: the number in the topic, topicDigits wide; empty if it is fixed
-	id     []byte // of frame: the packet identifier; empty with QoS 0
-	stamp  []byte // of frame
-	rest   []byte // of frame: the payload behind the stamp
+	frame   []byte // a whole PUBLISH
+	digits  []byte // of frame: the number in the topic, topicDigits wide; empty if it is fixed
+	id      []byte // of frame: the packet identifier; empty with QoS 0
+	payload []byte // of frame
 
 	fan    int64     // subscribers of each message
 	sent   int64     // messages
@@ -66,8 +65,7 @@ func (r *run) newPublisher(topic string, fan int, retain bool) (*publisher, erro
 	if p.frame, err = serializer.AppendPublish(nil, m, r.Version); err != nil {
 		return nil, err
 	}
-	payload := p.frame[len(p.frame)-r.Size:]
-	p.stamp, p.rest = payload[:stampSize], payload[stampSize:]
+	p.payload = p.frame[len(p.frame)-r.Size:]
 	_, header, _ := packetSize(p.frame) // our own
 	if at >= 0 {
 		p.digits = p.frame[header+2+at:][:topicDigits]
@@ -132,8 +130,7 @@ func (p *publisher) send(now int64) {
 			p.sentAt[id] = s.at
 		}
 	}
-	putStamp(p.stamp, p.r.stamp, s)
-	putFiller(p.rest, s.publisher, uint64(p.sent))
+	putPayload(p.payload, p.r.stamp, s, p.sent)
 	p.c.out = append(p.c.out, p.frame...)
 	p.sent++
 }
