@@ -59,6 +59,10 @@ type link struct {
 	releases map[packet.ID]int    // PUBRELs sent and not answered: one for each PUBREC
 }
 
+func newLink(n int, d *device, clean bool) *link {
+	return &link{n: n, dev: d, clean: clean, requests: map[packet.ID]int{}, ghosts: map[packet.ID]uint64{}, releases: map[packet.ID]int{}}
+}
+
 // current reports whether l is the connection of the session: an older one is
 // deaf from the CONNACK of a newer one on.
 func (l *link) current() bool { return l.dev.ready == l }

@@ -16,9 +16,16 @@ type deaf struct{}
 func (deaf) Send(packet.Packet) error { return nil }
 func (deaf) Close() error             { return nil }
 
+// noting is a client whose events are noted in got.
+func noting(got *[]EventKind) *device {
+	return &device{id: "a", version: packet.V311, arrived: map[packet.ID]uint64{}, doubtful: map[packet.ID]bool{},
+		record: func(e Event) { *got = append(*got, e.Kind) }, memory: func(string, string) bool { return false }}
+}
+
 // connection is a further one of d whose CONNECT was sent.
 func connection(d *device, n int, clean bool) *link {
-	l := &link{n: n, dev: d, line: deaf{}, clean: clean, requests: map[packet.ID]int{}, ghosts: map[packet.ID]uint64{}, releases: map[packet.ID]int{}}
+	l := newLink(n, d, clean)
+	l.line = deaf{}
 	d.links, d.cur = append(d.links, l), l
 	d.cleaned = d.cleaned || clean
 	return l
@@ -40,8 +47,7 @@ func TestAClientKnowsAPacketIdentifierUntilPubrel(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []EventKind
-			d := &device{id: "a", version: packet.V311, arrived: map[packet.ID]uint64{}, doubtful: map[packet.ID]bool{},
-				record: func(e Event) { got = append(got, e.Kind) }, memory: func(string, string) bool { return false }}
+			d := noting(&got)
 			l := connection(d, 1, false)
 			l.handle(&packet.Connack{})
 			l.handle(&packet.Publish{QoS: 2, ID: 4, Topic: []byte("t"), Payload: payload(7, 0)})
@@ -68,8 +74,7 @@ func TestAClientKnowsAPacketIdentifierUntilPubrel(t *testing.T) {
 // packet identifier is not free.
 func TestAPublishThatIsRepeatedIsAnsweredTwice(t *testing.T) {
 	var got []EventKind
-	d := &device{id: "a", version: packet.V311, arrived: map[packet.ID]uint64{}, doubtful: map[packet.ID]bool{},
-		record: func(e Event) { got = append(got, e.Kind) }, memory: func(string, string) bool { return false }}
+	d := noting(&got)
 	l := connection(d, 1, false)
 	l.handle(&packet.Connack{})
 	d.say(l, 7, "t", packet.QoS2, false, false)
@@ -94,8 +99,8 @@ func TestAPublishThatIsRepeatedIsAnsweredTwice(t *testing.T) {
 // PUBREC.
 func TestAClientVanishesWithAQoS2MessageInFlight(t *testing.T) {
 	var got []EventKind
-	d := &device{id: "a", version: packet.V311, arrived: map[packet.ID]uint64{}, doubtful: map[packet.ID]bool{}, vanishes: true,
-		record: func(e Event) { got = append(got, e.Kind) }, memory: func(string, string) bool { return false }}
+	d := noting(&got)
+	d.vanishes = true
 	l := connection(d, 1, false)
 	l.handle(&packet.Connack{})
 	l.handle(&packet.Publish{QoS: 1, ID: 3, Topic: []byte("t"), Payload: payload(6, 0)})

@@ -140,7 +140,7 @@ func (r *run) open(d *device, o opening) {
 		d.links[0].close(ByClient, 0, "")
 	}
 	r.serial.conn++
-	l := &link{n: r.serial.conn, dev: d, clean: o.clean, requests: map[packet.ID]int{}, ghosts: map[packet.ID]uint64{}, releases: map[packet.ID]int{}}
+	l := newLink(r.serial.conn, d, o.clean)
 	e := l.event(Opened)
 	e.Clean, e.Expiry, e.Will, e.Memory = o.clean, o.expiry, o.will, r.plan.Memory(d.id, "")
 	d.record(e)
