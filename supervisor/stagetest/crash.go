@@ -59,7 +59,7 @@ func (s *stepper) At(c *cell.Cell, phase cell.Phase, m cell.Message) {
 // decision, between each two effects) and every way of dying. What play returns,
 // the trace of what others saw, must be the same each time. Tests that use it
 // must not run in parallel: faults are injected into the whole process. With -short
-// it is every fourth place.
+// it is every tenth place.
 func AtEveryStep(t *testing.T, kind string, play func(t *testing.T, w *World) []string) {
 	t.Helper()
 	t.Cleanup(func() { cell.SetHook(nil) })
@@ -74,7 +74,7 @@ func AtEveryStep(t *testing.T, kind string, play func(t *testing.T, w *World) []
 	require.Positive(t, count.steps, "no actor of kind %s did anything", kind)
 	stride := 1
 	if testing.Short() {
-		stride = 4
+		stride = 10
 	}
 	for at := 0; at < count.steps; at += stride {
 		for do := range deaths {

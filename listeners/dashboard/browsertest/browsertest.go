@@ -61,9 +61,13 @@ type message struct {
 }
 
 // Start starts a browser that the test's end stops. Names other than loopback's
-// do not resolve in it: whatever is asked of another host fails.
+// do not resolve in it: whatever is asked of another host fails. With -short the test
+// is skipped.
 func Start(t testing.TB) *Browser {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: tests in a browser take long")
+	}
 	program := find(t)
 	args := []string{
 		"--headless=new", "--remote-debugging-pipe", "--user-data-dir=" + profile(t),
@@ -210,13 +214,13 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// Shots is the folder for screenshots: BROWSERTEST_SHOTS, or one that goes with
-// the test.
+// Shots is the folder for screenshots, BROWSERTEST_SHOTS. "" without it: nobody looks
+// at them then, and each costs half a second.
 func Shots(t testing.TB) string {
 	t.Helper()
 	dir := os.Getenv("BROWSERTEST_SHOTS")
 	if dir == "" {
-		return t.TempDir()
+		return ""
 	}
 	must(t, os.MkdirAll(dir, 0o750))
 	dir, err := filepath.Abs(dir)
