@@ -162,7 +162,7 @@ func thousands(n int) string {
 // filters, and as many retained messages.
 func TestPagesOfManyTopicsAreQuick(t *testing.T) {
 	const all = 100_000
-	withoutRace(t)
+	alongside(t)
 	v := visit(t, browsertest.Start(t), brokertest.Start)
 	p := join(t, v.b, clean(packet.V311, "librarian"))
 	const step = 1000

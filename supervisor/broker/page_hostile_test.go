@@ -57,7 +57,7 @@ func invade(t *testing.T, b *brokertest.Broker) {
 // TestNothingThatClientsSayIsMoreThanText: no page runs it, and none gets wider
 // than its window.
 func TestNothingThatClientsSayIsMoreThanText(t *testing.T) {
-	withoutRace(t)
+	alongside(t)
 	v := visit(t, browsertest.Start(t), brokertest.Start)
 	dir := browsertest.Shots(t)
 	invade(t, v.b)

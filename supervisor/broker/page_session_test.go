@@ -23,7 +23,7 @@ import (
 // What the page says and does when the broker does not let it go on.
 
 func TestThePageIsToldToWait(t *testing.T) {
-	withoutRace(t)
+	alongside(t)
 	browser := browsertest.Start(t)
 
 	t.Run("too many wrong passwords: it counts down, and then one may log in", func(t *testing.T) {

@@ -21,6 +21,13 @@ type visitor struct {
 	url string
 }
 
+// alongside lets a test run beside others that watch one broker of their own and inject
+// nothing: most of a browser's test is waiting.
+func alongside(t *testing.T) {
+	withoutRace(t)
+	t.Parallel()
+}
+
 // withoutRace leaves a test to runs without the race detector, which is slow and has
 // little to see in it.
 func withoutRace(t *testing.T) {
@@ -296,7 +303,7 @@ func (v *visitor) looks(what string) {
 // dark, and holds each to what everybody needs. Whoever changes the page looks at
 // the pictures: BROWSERTEST_SHOTS names the folder.
 func TestPageLooks(t *testing.T) {
-	withoutRace(t)
+	alongside(t)
 	v := visit(t, browsertest.Start(t), brokertest.AllowCrashes, "chaos.enabled=true")
 	dir := browsertest.Shots(t)
 	populate(t, v.b)
