@@ -42,6 +42,7 @@ export interface Listener {
   accepted: number
   turned_away_full: number
   turned_away_denied: number
+  certificate_not_after?: string
 }
 
 export interface Gauge {

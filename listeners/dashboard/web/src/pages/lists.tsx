@@ -4,7 +4,7 @@
 // listeners.
 import { useState } from 'preact/hooks'
 import { del, segment, useResource } from '../api'
-import { age, bytes, count, expiry, time } from '../format'
+import { age, bytes, count, duration, expiry, time } from '../format'
 import { link, setQuery, useRoute } from '../router'
 import { admin } from '../session'
 import type { Listener, Route, Session, Subscription, Topic } from '../types'
@@ -204,6 +204,7 @@ function Listeners() {
                   <Badge tone={l.running ? 'ok' : 'bad'}>{l.running ? 'open' : 'closed'}</Badge>
                   {l.loopback && <Badge title="Only this machine can reach it">loopback</Badge>}
                   {l.allow_anonymous && <Badge tone={l.loopback ? 'plain' : 'warn'}>anonymous allowed</Badge>}
+                  {l.certificate_not_after && <Certificate until={l.certificate_not_after} />}
                 </span>
               ),
             },
@@ -219,6 +220,16 @@ function Listeners() {
     </Panel>
   )
 }
+
+/** Certificate says how long a listener's certificate, and all above it, are good. */
+function Certificate({ until }: { until: string }) {
+  const left = (Date.parse(until) - Date.now()) / 1000
+  const title = `The certificate, or one that signs it, ends ${time(until)}`
+  if (left <= 0) return <Badge tone="bad" title={title}>certificate expired</Badge>
+  return <Badge tone={left < soon ? 'warn' : 'plain'} title={title}>certificate: {duration(left)} left</Badge>
+}
+
+const soon = 14 * 86400 // seconds; about when the broker's alarm comes
 
 export const sessions: Page = {
   id: 'sessions',
