@@ -12,6 +12,9 @@
 // Where emqttd's tree was one_for_all at the root, so that the death of
 // emqttd_alarm took every connection with it, the root here is one_for_one, and
 // children are looked up by cell, so that no restart holds a PID of the past.
+// 2026-11: a simple_one_for_one gives the protoactor actors of children that have
+// ended in order to those that it starts next, 256 of them at most; to spawn and to
+// stop the four of a connection was a fifth of what connecting and leaving costs.
 //
 // Shutdown stops a tree as OTP does: in the reverse order of start, each child
 // within its own time, those of a simple_one_for_one together; a child handles what

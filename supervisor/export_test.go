@@ -12,3 +12,9 @@ func ChildOf(s *Supervisor, i int) *cell.Cell { return s.children[i].Cell }
 
 // Places is how long the roster of s is, gaps included.
 func Places(s *Supervisor) int { return len(s.roster.places) }
+
+// MaxSpare is how many spare actors there may be.
+const MaxSpare = maxSpare
+
+// Spare is how many there are.
+func Spare(s *Supervisor) int { return s.nursery.Spare() }

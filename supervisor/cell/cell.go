@@ -88,14 +88,16 @@ const (
 
 // incarnation is one life of the actor, and protoactor's mailbox of it.
 type incarnation struct {
-	c        *Cell
-	parent   *Cell
+	c        *Cell    // written only while it is spare
+	nursery  *Nursery // of its supervisor
 	sys      sysQueue
 	stage    Stage
 	invoker  actor.MessageInvoker // nil: protoactor has not said hello yet
 	pid      atomic.Pointer[actor.PID]
-	system   *actor.ActorSystem
-	in       *group.Group // in whose dormitory it is listed
+	host     *Cell        // its c while it is spare; nil: it never was
+	in       *group.Group // whose dormitory has looked after it last
+	listed   bool         // and does still
+	spoilt   bool         // it has crashed or moved: it will not be spare
 	stopping bool         // it was told to stop
 	suspend  bool         // between a crash and the restart
 	used     bool         // since the dormitory looked last

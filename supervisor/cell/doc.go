@@ -19,7 +19,8 @@
 // poison (see Poison). After the commit nothing is tried again: the next
 // incarnation goes on with the next effect. A Cell is also the protoactor
 // mailbox of its actor, so restarts and stops of the actor leave the queue where
-// it is, and whoever holds a *Cell reaches whichever incarnation serves it.
+// it is, and whoever holds a *Cell reaches whichever incarnation serves it. An
+// actor whose cell has come to its orderly end serves another one (see spare.go).
 //
 // The package is the trusted core: it calls no code of a stage but Receive, and
 // a panic of its own ends the process.

@@ -63,6 +63,7 @@ func newDormitory(g *group.Group) *dormitory {
 
 // enlist notes an incarnation that begins to be run by the group.
 func (x *Context) enlist(i *incarnation) {
+	i.spoilt = i.spoilt || i.in != nil // another group may have it listed, and looks at its cell
 	i.in = x.group
 	after := i.c.kind.Hibernate
 	if after <= 0 {
@@ -78,6 +79,7 @@ func (x *Context) enlist(i *incarnation) {
 }
 
 func (w *ward) take(i *incarnation) {
+	i.listed = true
 	w.up = append(w.up, i)
 	if w.timer.Deadline() == 0 {
 		w.set(w.every)
@@ -122,8 +124,11 @@ const minWard = 256
 func (w *ward) keep(i *incarnation, naps *int) bool {
 	c, d := i.c, w.dorm
 	switch {
-	case c.group.Load() != d.g || c.inc.Load() != i || i.in != d.g || c.Ended():
+	case c.group.Load() != d.g || c.inc.Load() != i || i.in != d.g:
 		return false // moved, or gone
+	case c.Ended(): // gone, or spare
+		i.listed = false
+		return false
 	case i.used:
 		i.used = false
 		i.busy++

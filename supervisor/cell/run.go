@@ -264,7 +264,9 @@ func (r *run) end() {
 	}
 	c.timers = nil
 	if i := c.inc.Load(); i != nil && i.invoker != nil {
-		i.sys.push(theStop) // as its PID would, which would have to be looked up
+		if !r.retire(i) {
+			i.sys.push(theStop) // as its PID would, which would have to be looked up
+		}
 	}
 }
 
@@ -370,7 +372,7 @@ func (r *run) crashed(reason any) {
 	c.life.Store(uint32(life))
 	x.save(c)
 	if i := c.inc.Load(); i != nil {
-		i.suspend = true
+		i.suspend, i.spoilt = true, true
 		if i.invoker != nil {
 			i.invoker.EscalateFailure(crash, c)
 		}
@@ -393,9 +395,13 @@ func (r *run) system(m any) {
 		return
 	case *actor.Restart:
 		c.restarted()
-		i.stage, i.stopping = nil, false
+		i.stage, i.stopping, i.spoilt = nil, false, true
 	case actor.MessageInvoker:
 		r.bind(m)
+		return
+	case adopted:
+		r.begin()
+		r.incarnate()
 		return
 	}
 	if i.invoker == nil {
@@ -414,10 +420,16 @@ func (r *run) system(m any) {
 
 // bind ties the incarnation to its cell.
 func (r *run) bind(invoker actor.MessageInvoker) {
-	c, i := r.c, r.inc
-	ctx := invoker.(actor.Context)
-	i.invoker, i.system, c.parent = invoker, ctx.ActorSystem(), i.parent
-	i.pid.Store(ctx.Self())
+	i := r.inc
+	i.invoker = invoker
+	i.pid.Store(invoker.(actor.Context).Self())
+	r.begin()
+}
+
+// begin is the beginning of the incarnation in the life of its cell.
+func (r *run) begin() {
+	c := r.c
+	c.parent = r.inc.nursery.parent
 	switch {
 	case c.asleep:
 		c.rouse()

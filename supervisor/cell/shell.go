@@ -38,8 +38,11 @@ func (shell) Receive(pa actor.Context) {
 // Nursery is the Props of one supervisor, shared by all its children: the
 // mailbox of the actor that is being spawned is the cell given to Spawn.
 type Nursery struct {
-	props *actor.Props
-	baby  *incarnation
+	props  *actor.Props
+	baby   *incarnation
+	parent *Cell          // of all that were spawned
+	keep   int            // len(spare) at most
+	spare  []*incarnation // of cells that have ended, see retire
 }
 
 // NewNursery makes the Props of a supervisor's children. The strategy handles
@@ -63,9 +66,11 @@ func producer() actor.Actor { return shell{} }
 
 // Spawn gives c an incarnation: it spawns its actor, under the given name, with
 // spawner (an actor's context, or the root context for the top of the tree). The
-// parent is told when the actor stops. One Spawn at a time per Nursery.
+// parent, who is always the same, is told when the actor stops. One Spawn at a time per
+// Nursery.
 func (n *Nursery) Spawn(spawner actor.SpawnerContext, parent, c *Cell, name string) error {
-	n.baby = &incarnation{c: c, parent: parent}
+	n.parent = parent
+	n.baby = &incarnation{c: c, nursery: n}
 	c.inc.Store(n.baby)
 	_, err := spawner.SpawnNamed(n.props, name)
 	if err != nil {

@@ -103,9 +103,10 @@ func (c *Cell) Stuck(g *group.Group, _ *group.Lease, stack []byte) any {
 // it has stopped.
 func (c *Cell) abandon(i *incarnation) {
 	pid := i.pid.Load()
-	parent := i.invoker.(actor.Context).Parent()
-	i.system.ProcessRegistry.Remove(pid)
-	if p, ok := i.system.ProcessRegistry.GetLocal(parent.GetId()); ok {
+	ctx := i.invoker.(actor.Context)
+	parent, registry := ctx.Parent(), ctx.ActorSystem().ProcessRegistry
+	registry.Remove(pid)
+	if p, ok := registry.GetLocal(parent.GetId()); ok {
 		p.SendSystemMessage(parent, &actor.Terminated{Who: pid})
 	}
 	c.stopped()
