@@ -216,7 +216,9 @@ func (st *stage) arrived() {
 
 func (st *stage) departed(reason metrics.Close) {
 	st.x.Count(&st.env.Metrics.Connected, -1)
-	st.x.Cast(st.env.Sys, &cast.ClientDisconnected{ClientID: st.s.clientID, Reason: reason, At: st.x.Now()})
+	if st.pub.Table.System() { // else nobody would hear of it
+		st.x.Cast(st.env.Sys, &cast.ClientDisconnected{ClientID: st.s.clientID, Reason: reason, At: st.x.Now()})
+	}
 	st.x.Submit(st.env.Directory, &cast.ClientGone{ClientID: st.s.clientID, Conn: st.conn, At: st.x.Now(), Reason: reason.String()})
 }
 

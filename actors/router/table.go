@@ -5,6 +5,7 @@ package router
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -21,6 +22,7 @@ type Table struct {
 	trie    *topic.Trie[entry]
 	version atomic.Uint64 // of the table: changes so far
 	subs    atomic.Int64
+	system  atomic.Int64 // filters that begin with '$'
 	mu      sync.Mutex
 }
 
@@ -41,6 +43,10 @@ func (t *Table) Subscriptions() int64 { return t.subs.Load() }
 
 // Filters is the number of distinct filters.
 func (t *Table) Filters() int { return t.trie.Len() }
+
+// System reports whether any filter may match a topic that begins with '$', which
+// those that begin with a wildcard do not [v3.1.1 MQTT-4.7.2-1, v5 MQTT-4.7.2-1].
+func (t *Table) System() bool { return t.system.Load() > 0 }
 
 // entry is what the table has for one filter. Readers load, the writer (who
 // holds Table.mu) stores. Most filters of a large table have one subscriber: he
@@ -205,12 +211,16 @@ func (t *Table) Accept(m cell.Message) {
 
 func (t *Table) change(c cast.Change) {
 	filter, group := c.Either().Share()
+	system := strings.HasPrefix(filter, "$")
 	t.trie.Upsert(filter, func(e *entry) *entry {
 		if e == nil {
 			if c.New == nil {
 				return nil
 			}
 			e = new(entry)
+			if system {
+				t.system.Add(1)
+			}
 		}
 		if group != "" {
 			t.changeGroup(e, cast.ShareRef{Group: group, Filter: filter}, c)
@@ -218,6 +228,9 @@ func (t *Table) change(c cast.Change) {
 			t.changePlain(e, c)
 		}
 		if e.empty() {
+			if system {
+				t.system.Add(-1)
+			}
 			return nil
 		}
 		return e

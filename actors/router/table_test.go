@@ -268,3 +268,20 @@ func TestReadersNeverMissWhatIsNotBeingChanged(t *testing.T) {
 	readers.Wait()
 	require.EqualValues(t, 12, table.Subscriptions())
 }
+
+func TestTheTableKnowsWhetherAFilterBeginsWithADollar(t *testing.T) {
+	who, table := newSessions(2), router.NewTable(0)
+	require.False(t, table.System())
+	plain, shared := who.sub(0, "$SYS/#", 0), who.member(1, "$share/g/$SYS/#")
+	subscribe(table, who.sub(0, "#", 0), who.sub(0, "+/$SYS", 0), who.member(0, "$share/$SYS/a"))
+	require.False(t, table.System(), "a wildcard does not match it")
+	subscribe(table, plain)
+	require.True(t, table.System())
+	subscribe(table, shared)
+	table.Accept(route(plain, nil))
+	require.True(t, table.System(), "one is left")
+	table.Accept(route(plain, nil)) // once more, which changes nothing
+	require.True(t, table.System())
+	table.Accept(route(shared, nil))
+	require.False(t, table.System())
+}

@@ -69,7 +69,7 @@ func (s *service) disconnected(ctx *cell.Context, msg *cast.ClientDisconnected) 
 
 // presence is who wants to know of an event, nil for nobody.
 func (s *service) presence(o *outlet, clientID, event string) *router.Fanout {
-	if !slot.See(o.ctx, &s.state).set.Presence {
+	if !slot.See(o.ctx, &s.state).set.Presence || !s.pub.Table.System() {
 		return nil
 	}
 	return o.wanted("$SYS/brokers/" + s.env.Node + "/clients/" + level(clientID) + "/" + event)
