@@ -27,12 +27,12 @@ import (
 // Directory is the table of connected clients and of sessions, both ordered by
 // client id. It implements cell.Acceptor for the messages of cast/directory.go.
 type Directory struct {
-	mu       sync.Mutex // of writers: what they look up is what they change
+	mu       sync.Mutex // of both tables, which have no locks of their own
 	clients  *btree.BTreeG[*cast.Client]
 	sessions *btree.BTreeG[*cast.SessionOpened]
 	watch    func(m cell.Message)
 
-	// What a writer looks for: one each, since they are as large as what is found.
+	// What is looked for, under mu: one each, since they are as large as what is found.
 	client  cast.Client
 	session cast.SessionOpened
 }
@@ -43,9 +43,10 @@ func NewDirectory(watch func(m cell.Message)) *Directory {
 	if watch == nil {
 		watch = func(cell.Message) {}
 	}
+	bare := btree.Options{NoLocks: true}
 	return &Directory{
-		clients:  btree.NewBTreeG(func(a, b *cast.Client) bool { return a.ClientID < b.ClientID }),
-		sessions: btree.NewBTreeG(func(a, b *cast.SessionOpened) bool { return a.ClientID < b.ClientID }),
+		clients:  btree.NewBTreeGOptions(func(a, b *cast.Client) bool { return a.ClientID < b.ClientID }, bare),
+		sessions: btree.NewBTreeGOptions(func(a, b *cast.SessionOpened) bool { return a.ClientID < b.ClientID }, bare),
 		watch:    watch,
 	}
 }
@@ -68,27 +69,33 @@ func (d *Directory) put(m cell.Message) {
 		}
 	case *cast.ClientGone:
 		d.client.ClientID = m.ClientID
-		if c, ok := d.clients.Get(&d.client); ok && c.Conn == m.Conn {
-			d.clients.Delete(c)
+		if c, ok := d.clients.Delete(&d.client); ok && c.Conn != m.Conn {
+			d.clients.Set(c) // of a connection that came later
 		}
 	case *cast.SessionOpened:
 		d.sessions.Set(m)
 	case *cast.SessionEnded:
 		d.session.ClientID = m.ClientID
-		if s, ok := d.sessions.Get(&d.session); ok && s.Session == m.Session {
-			d.sessions.Delete(s)
+		if s, ok := d.sessions.Delete(&d.session); ok && s.Session != m.Session {
+			d.sessions.Set(s)
 		}
 	}
 }
 
 // Client is the connected client with an id.
 func (d *Directory) Client(id string) (*cast.Client, bool) {
-	return d.clients.Get(&cast.Client{ClientID: id})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.client.ClientID = id
+	return d.clients.Get(&d.client)
 }
 
 // Session is the session of a client id.
 func (d *Directory) Session(id string) (*cast.SessionOpened, bool) {
-	return d.sessions.Get(&cast.SessionOpened{ClientID: id})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.session.ClientID = id
+	return d.sessions.Get(&d.session)
 }
 
 // Snapshot is a table at one moment, in the order of client ids. Taking one
@@ -97,11 +104,15 @@ type Snapshot[T any] struct{ tree *btree.BTreeG[T] }
 
 // Clients is a snapshot of the connected clients.
 func (d *Directory) Clients() Snapshot[*cast.Client] {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	return Snapshot[*cast.Client]{d.clients.Copy()}
 }
 
 // Sessions is a snapshot of the sessions.
 func (d *Directory) Sessions() Snapshot[*cast.SessionOpened] {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	return Snapshot[*cast.SessionOpened]{d.sessions.Copy()}
 }
 
