@@ -243,16 +243,22 @@ func (st *stage) timer(t *cell.TimerFired) {
 	}
 }
 
+// What is only looked at need not be made for each connection.
+var (
+	pauseSocket  = &cast.Control{Op: cast.Pause}
+	resumeSocket = &cast.Control{Op: cast.Resume}
+)
+
 func (st *stage) pause() {
 	if !st.s.paused {
 		st.s.paused = true
-		st.x.Submit(st.conn.Socket, &cast.Control{Op: cast.Pause})
+		st.x.Submit(st.conn.Socket, pauseSocket)
 	}
 }
 
 func (st *stage) unpause() {
 	if st.s.paused {
 		st.s.paused = false
-		st.x.Submit(st.conn.Socket, &cast.Control{Op: cast.Resume})
+		st.x.Submit(st.conn.Socket, resumeSocket)
 	}
 }
