@@ -125,7 +125,7 @@ func (r *run) user() bool {
 	r.inc.used = true
 	switch m := m.(type) {
 	case *TimerFired:
-		if !m.timer.Due(x.Now()) {
+		if !m.due(x.Now()) {
 			c.queue.Pop()
 			c.settled(m)
 			m.again(x.group)

@@ -22,6 +22,7 @@ type TimerFired struct {
 	Key    uint8       // what the stage calls the timer
 	loose  bool        // of Set: not in the cell's list while it is off
 	queued atomic.Bool
+	served int64 // the deadline that its message is about
 }
 
 // InitTimer makes t a timer of c that the stage knows by key, before c runs.
@@ -58,13 +59,25 @@ func (t *TimerFired) again(g *group.Group) {
 	}
 }
 
+// due reports whether the message, come up, means anything, and notes what.
+func (t *TimerFired) due(now int64) bool {
+	t.served = t.timer.Deadline()
+	return t.timer.Due(now)
+}
+
 // Release implements Releaser: a timer that its message's decision did not set
-// anew is off, and may be set again.
+// anew is off, and may be set again. The new deadline of one that it did set may have
+// come up before the message was done with, in a later turn: where the actor's death
+// in between ended a goroutine.
 func (t *TimerFired) Release() {
 	t.queued.Store(false)
-	if t.cell.Ended() || t.timer.Due(t.cell.group.Load().Now()) {
+	g := t.cell.group.Load()
+	switch at := t.timer.Deadline(); {
+	case t.cell.Ended() || at == t.served:
 		t.timer.Clear()
 		t.cell.forget(t)
+	case t.timer.Due(g.Now()):
+		g.Arm(&t.timer, at)
 	}
 }
 

@@ -91,6 +91,35 @@ func TestATimerFiresOnceEachTimeItIsSet(t *testing.T) {
 	})
 }
 
+// meanwhile is a turn of the group in the middle of a message, as there is one when a
+// death between two effects ends the goroutine.
+type meanwhile struct{ k *clockwork }
+
+// Accept implements cell.Acceptor.
+func (m meanwhile) Accept(cell.Message) {
+	m.k.clock.now.Add(10)
+	m.k.g.Tick()
+}
+
+func TestATimerThatIsSetAnewIsNotLostWhenItComesUpBeforeItsMessageIsDone(t *testing.T) {
+	bothSorts(t, func(t *testing.T, k *clockwork) {
+		k.crash = func(ctx *cell.Context) {
+			if k.fired == 0 {
+				k.arm(ctx, true)
+				ctx.Submit(meanwhile{k}, &text{})
+			}
+		}
+		k.set("on")
+		k.tick(10)
+		require.Equal(t, 1, k.fired)
+		k.tick(0)
+		require.Equal(t, 2, k.fired)
+		require.True(t, k.off())
+		k.tick(100)
+		require.Equal(t, 2, k.fired)
+	})
+}
+
 func TestATimerThatIsClearedOrPutOffBehindItsFiringDoesNothing(t *testing.T) {
 	bothSorts(t, func(t *testing.T, k *clockwork) {
 		k.set("on")
