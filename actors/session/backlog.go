@@ -5,6 +5,7 @@ package session
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"emqttd/actors/cast"
 	"emqttd/actors/metrics"
@@ -12,6 +13,7 @@ import (
 	"emqttd/actors/trace"
 	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
+	"emqttd/protocol/topic"
 	"emqttd/supervisor/cell"
 )
 
@@ -271,7 +273,6 @@ func (st *stage) fetched(msg *store.Fetched) {
 // takeUp takes the first n that were fetched; some may have been dropped since they
 // were asked for.
 func (st *stage) takeUp(msg *store.Fetched, n int) {
-	subs := st.subscriptions()
 	for i, m := range msg.Messages[:n] {
 		p := st.nextPlace()
 		if p.seq != msg.Positions[i] {
@@ -287,7 +288,7 @@ func (st *stage) takeUp(msg *store.Fetched, n int) {
 			continue
 		}
 		st.x.Blame(m)
-		st.takeOne(p, m, subs)
+		st.takeOne(p, m)
 	}
 }
 
@@ -317,8 +318,8 @@ func (st *stage) nextPlace() (p place) {
 
 // takeOne puts a message of the backlog behind the queue. One that no subscription
 // has any more is dropped [v3.1.1 3.10.4, v5 3.10.4].
-func (st *stage) takeOne(p place, m *message.Message, subs []*cast.Subscription) {
-	it, ok := itemOf(subs, m)
+func (st *stage) takeOne(p place, m *message.Message) {
+	it, ok := itemOf(st.matching(m), m)
 	it.share = nil
 	if p.qos > packet.QoS0 {
 		it.qos = p.qos
@@ -336,13 +337,17 @@ func (st *stage) takeOne(p place, m *message.Message, subs []*cast.Subscription)
 	st.line(it)
 }
 
-// subscriptions are those of the session, in an order that is the same each time.
-func (st *stage) subscriptions() (subs []*cast.Subscription) {
-	for _, filter := range st.filters() {
+// matching are the session's subscriptions that match a message, in an order that is
+// the same each time.
+func (st *stage) matching(m *message.Message) (subs []*cast.Subscription) {
+	for filter := range st.subs.All {
 		if sub, still := st.subs.Get(st.x, filter); still {
-			subs = append(subs, sub)
+			if match, _ := sub.Share(); topic.Match(match, m.Topic) {
+				subs = append(subs, sub)
+			}
 		}
 	}
+	slices.SortFunc(subs, func(a, b *cast.Subscription) int { return strings.Compare(a.Filter, b.Filter) })
 	return subs
 }
 

@@ -102,7 +102,7 @@ func (st *stage) exhume(x *store.Dead, replay bool) {
 		}
 		st.x.Submit(st.pub.Log, &store.Commit{Ops: ops})
 	}
-	it, _ := itemOf(st.subscriptions(), &m)
+	it, _ := itemOf(st.matching(&m), &m)
 	it.qos, it.retain, it.share = x.QoS, x.Retain, nil
 	st.offer(it)
 }

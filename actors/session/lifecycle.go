@@ -150,7 +150,7 @@ func (st *stage) reply(present bool) {
 // [v3.1.1 MQTT-3.1.2-6, v5 MQTT-3.1.2-4]. It returns what the store has to do.
 func (st *stage) reset() []store.Op {
 	st.s.life++
-	st.unrouteAll()
+	st.unroute()
 	for id, f := range st.inflight.All {
 		if _, still := st.inflight.Get(st.x, id); !still {
 			continue // offline has passed it on, in this decision
@@ -280,7 +280,7 @@ func (st *stage) finish() {
 	st.x.Cast(st.env.Pick(st.env.SM, st.clientID), &cast.Expired{ClientID: st.clientID, Session: st.cell, Epoch: st.s.epoch})
 }
 
-// timer is the will's delay or the session's expiry.
+// timer is the will's delay, the session's expiry, or the next part of its end.
 func (st *stage) timer(t *cell.TimerFired) {
 	switch {
 	case t.Key == timerWill && st.s.conn == nil && st.s.will != nil:
@@ -293,6 +293,8 @@ func (st *stage) timer(t *cell.TimerFired) {
 		st.submit(ops, dead, nil, false, committing{})
 	case t.Key == timerExpiry && st.expired() && !st.s.over:
 		st.finish()
+	case t.Key == timerUnroute && st.s.destroyed:
+		st.unroute()
 	}
 }
 
@@ -330,7 +332,7 @@ func (st *stage) destroy(msg *cast.Destroy) {
 // end comes when no publisher finds the session any more, and nobody waits for
 // one of its commits.
 func (st *stage) end() {
-	if st.s.destroyed && st.s.destroying == 0 && st.waiting.Seen(st.x) == 0 {
+	if st.s.destroyed && st.s.destroying == 0 && st.subs.Seen(st.x) == 0 && st.waiting.Seen(st.x) == 0 {
 		st.x.End()
 	}
 }

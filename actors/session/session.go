@@ -54,6 +54,7 @@ type Session struct {
 const (
 	timerWill uint8 = iota
 	timerExpiry
+	timerUnroute
 )
 
 // state is what changes with nearly every message. It is copied for each, and there

@@ -441,6 +441,61 @@ func TestASharedMessageOfASessionThatEndsGoesToOneOtherMemberOnce(t *testing.T) 
 	require.Equal(t, []string{"x"}, heard(other))
 }
 
+// crowded is a session that subscribes to n filters, t/0 and on.
+func crowded(d *desk, n int, change func(*cast.StartSession)) *end {
+	d.limits.MaxSubscriptions = n
+	e := d.open(change)
+	filters := make([]packet.Subscription, n)
+	for i := range filters {
+		filters[i] = filter(fmt.Sprint("t/", i), 1)
+	}
+	d.subscribe(e, filters...)
+	return e
+}
+
+// TestTheEndOfASessionOfVeryManySubscriptionsComesInParts: at once it would hold up
+// every client of its loop.
+func TestTheEndOfASessionOfVeryManySubscriptionsComesInParts(t *testing.T) {
+	const parts, turn = 4, 10 * time.Millisecond
+	d := newDesk(t, stagetest.New(t))
+	crowded(d, (parts-1)*cast.MaxChanges+1, kept)
+	d.tell(&cast.Destroy{Reason: metrics.CloseTakeover})
+	left := d.pub.Table.Subscriptions()
+	require.EqualValues(t, (parts-2)*cast.MaxChanges+1, left)
+	require.EqualValues(t, left, d.env.Metrics.Subscriptions.Load())
+	for i := range parts * cast.MaxChanges {
+		d.publish(msg(1, fmt.Sprint("t/", i), "nobody's"))
+	}
+	require.Zero(t, d.env.Metrics.QueuedBytes.Load())
+	for range parts - 2 {
+		require.False(t, d.s.Cell().Ended())
+		d.w.After(turn)
+		left = max(0, left-cast.MaxChanges)
+		require.EqualValues(t, left, d.pub.Table.Subscriptions())
+	}
+	require.False(t, d.s.Cell().Ended(), "one is left")
+	d.w.After(turn)
+	require.True(t, d.s.Cell().Ended())
+	require.Zero(t, d.pub.Table.Subscriptions())
+	require.Zero(t, d.env.Metrics.Subscriptions.Load())
+}
+
+func TestACrashAtAnyStepOfALongEndIsSeenByNobody(t *testing.T) {
+	stagetest.AtEveryStep(t, "session", func(t *testing.T, w *stagetest.World) (out []string) {
+		d := newDesk(t, w)
+		other := d.member("g", "t/1")
+		e := crowded(d, cast.MaxChanges+1, kept)
+		d.publish(msg(1, "t/1", "one"))
+		d.tell(&cast.Destroy{Reason: metrics.CloseKicked})
+		d.publish(msg(1, "t/2", "two"))
+		d.w.After(0)
+		out = append(out, e.sent()...)
+		out = append(out, e.answered()...)
+		out = append(out, heard(other)...)
+		return append(out, fmt.Sprint(d.s.Cell().Ended(), d.env.Metrics.QueuedBytes.Load(), d.pub.Table.Subscriptions()))
+	})
+}
+
 // TestACrashAtAnyStepIsSeenByNobody plays a session's life with a death of its
 // actor at every step.
 func TestACrashAtAnyStepIsSeenByNobody(t *testing.T) {

@@ -4,6 +4,7 @@ package session
 
 import (
 	"slices"
+	"time"
 
 	"emqttd/actors/cast"
 	"emqttd/actors/metrics"
@@ -192,29 +193,34 @@ func (st *stage) wanted(name string) bool {
 	return false
 }
 
-// unrouteAll removes all subscriptions; nobody waits for it but the end of the
-// session.
-func (st *stage) unrouteAll() {
-	var routes []cast.Change
-	for _, filter := range st.filters() {
-		if sub, still := st.subs.Get(st.x, filter); still {
-			st.subs.Delete(st.x, filter)
-			routes = append(routes, cast.Change{Old: sub})
+// unroute removes all subscriptions; nobody waits for it but the end of the session.
+// One that is destroyed has nothing else to do: it removes cast.MaxChanges of them at
+// a time, a millisecond apart: the end of a session of very many holds up no other
+// client.
+func (st *stage) unroute() {
+	most := st.subs.Seen(st.x)
+	if st.s.destroyed && most > cast.MaxChanges {
+		most = cast.MaxChanges
+		st.x.Set(timerUnroute, st.x.Now()+int64(time.Millisecond))
+	}
+	filters := make([]string, 0, most)
+	for filter := range st.subs.All {
+		if len(filters) == most {
+			break // which ones is chance, where they are too many
 		}
+		if _, still := st.subs.Get(st.x, filter); still {
+			filters = append(filters, filter)
+		}
+	}
+	slices.Sort(filters) // the order of a map decides nothing
+	routes := make([]cast.Change, 0, most)
+	for _, filter := range filters {
+		sub, _ := st.subs.Get(st.x, filter)
+		st.subs.Delete(st.x, filter)
+		routes = append(routes, cast.Change{Old: sub})
 	}
 	st.s.groups = 0
 	st.s.destroying += st.route(routes, ending)
-}
-
-// filters are the filters subscribed to, sorted: the order of a map decides
-// nothing.
-func (s *Session) filters() []string {
-	all := make([]string, 0, s.subs.Len())
-	for filter := range s.subs.All {
-		all = append(all, filter)
-	}
-	slices.Sort(all)
-	return all
 }
 
 // ending is the token of routes that are removed because the session ends.
