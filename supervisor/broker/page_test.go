@@ -5,6 +5,7 @@ package broker_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -243,6 +244,20 @@ func TestPage(t *testing.T) {
 		v.to("websocket?client=phone")
 		v.WaitText("New connection")
 		v.WaitNoText("Watch a client")
+	})
+
+	t.Run("a listener says how long its certificate is good", func(t *testing.T) {
+		ca := newAuthority(t)
+		ca.until = time.Now().Add(5*24*time.Hour + time.Hour)
+		cert, key := ca.files(t.TempDir(), "127.0.0.1")
+		v := visit(t, browser, brokertest.Start, "listeners.tls.default.bind=127.0.0.1:0",
+			"listeners.tls.default.tls.cert_file="+cert, "listeners.tls.default.tls.key_file="+key)
+		v.login("admin", "public")
+		v.WaitText("What the broker holds")
+		v.to("listeners")
+		v.WaitText("certificate: 5 d left")
+		v.Wait("document.querySelectorAll('.badge.warn').length > 0")
+		v.Shot(browsertest.Shots(t), "listeners-certificate")
 	})
 
 	t.Run("the keyboard alone reaches the page and leaves a dialog", func(t *testing.T) {
