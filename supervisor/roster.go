@@ -70,15 +70,20 @@ func (r *roster) remove(c *cell.Cell) {
 	}
 }
 
-// close closes the gaps.
+// close closes the gaps. The memory is the same, unless that would be far too much.
 func (r *roster) close() {
-	kept := make([]place, 0, r.n+r.n/4)
-	for _, p := range r.places {
+	kept := r.places[:0]
+	if cap(r.places) > 8*(r.n+minGaps) {
+		kept = make([]place, 0, r.n+r.n/4)
+	}
+	all := r.places
+	for _, p := range all {
 		if p.cell != nil {
 			*p.cell.Seat() = int32(len(kept))
 			kept = append(kept, p)
 		}
 	}
+	clear(all[len(kept):]) // of the same memory; else nobody looks at it
 	r.places = kept
 }
 
