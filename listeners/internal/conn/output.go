@@ -158,7 +158,9 @@ func (c *Conn) finish(reason metrics.Close, detail string) {
 	}
 	c.closing, c.reason = true, reason
 	c.because(detail)
-	c.arm(c.loop.opts.Bounds.Load().WriteTimeout)
+	if c.blocked { // else the turn's end writes, and arms if that is not enough
+		c.arm(c.loop.opts.Bounds.Load().WriteTimeout)
+	}
 	c.touch()
 }
 
