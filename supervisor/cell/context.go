@@ -26,6 +26,7 @@ type Context struct {
 	next    int      // effects below are performed
 	lastFan int      // the newest fan-out among them, if it is one
 	casts   [lastCasts]lastCast
+	noted   bool   // there are casts
 	bytes   []byte // what Append effects append
 	slots   []any  // shadows by Slot
 	logs    []any  // redo logs of containers, by type
@@ -220,6 +221,7 @@ type lastCast struct {
 
 // noteCast remembers that the next effect is a cast to a cell.
 func (x *Context) noteCast(to *Cell) {
+	x.noted = true
 	i := 0
 	for i < lastCasts-1 && x.casts[i].to != to {
 		i++

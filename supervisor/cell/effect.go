@@ -141,10 +141,12 @@ func (x *Context) reset() {
 	}
 	clear(x.writes)
 	x.writes = x.writes[:0]
-	clear(x.effects)
+	clear(x.effects[x.next:]) // perform has cleared the others
 	x.effects = x.effects[:0]
 	x.ready, x.next = 0, 0
-	x.casts = [lastCasts]lastCast{}
+	if x.noted {
+		x.noted, x.casts = false, [lastCasts]lastCast{}
+	}
 	if cap(x.bytes) > maxScratch {
 		x.bytes = nil
 	}

@@ -155,6 +155,9 @@ func (g *Group) RunOne() bool {
 }
 
 func (g *Group) take() *Task {
+	if g.in.Load() == nil {
+		return nil
+	}
 	l := g.in.Swap(nil)
 	var head *Task
 	for l != nil {

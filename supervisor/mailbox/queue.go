@@ -64,10 +64,10 @@ func (q *Queue) Peek() Message {
 
 // take moves what producers have pushed into the consumer's list.
 func (q *Queue) take() bool {
-	l := q.in.Swap(nil)
-	if l == nil {
+	if q.in.Load() == nil { // a consumer looks in vain once for each message or two
 		return false
 	}
+	l := q.in.Swap(nil) // which only the consumer empties
 	var head *Link
 	for l != nil {
 		next := l.next
