@@ -23,8 +23,7 @@ import (
 // not before grace is over, so that a restart is no storm of false deaths).
 func Restore(kind *cell.Kind, pub *Publisher, in store.Stored, g *group.Group, now int64, grace time.Duration) *Session {
 	s := &Session{pub: pub, clientID: in.Record.ClientID, number: in.Session}
-	s.cell = cell.New(kind, "", g, s)
-	s.init()
+	s.init(kind, g)
 	r := &in.Record
 	s.state = state{epoch: r.Epoch, username: r.Username, version: r.Version, expiry: r.Expiry, present: true, kept: true,
 		gone: r.Disconnected}

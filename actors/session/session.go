@@ -28,12 +28,13 @@ import (
 	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
 	"emqttd/supervisor/cell"
+	"emqttd/supervisor/group"
 )
 
 // Session is the memory of one session.
 type Session struct {
 	pub      *Publisher
-	cell     *cell.Cell
+	cell     *cell.Cell // own
 	clientID string
 	number   uint64
 
@@ -49,6 +50,7 @@ type Session struct {
 	early    cell.Map[uint64, uint64]             // positions that came live before their lookup's bound was known, and the token of then
 
 	self cast.Subscriber // of all its subscriptions
+	own  cell.Cell
 }
 
 const (
@@ -162,12 +164,13 @@ const (
 // number is the store's, never given twice.
 func New(kind *cell.Kind, pub *Publisher, clientID string, number uint64, conn *cast.Conn) *Session {
 	s := &Session{pub: pub, clientID: clientID, number: number}
-	s.cell = cell.New(kind, "", conn.Loop.Group(), s)
-	s.init()
+	s.init(kind, conn.Loop.Group())
 	return s
 }
 
-func (s *Session) init() {
+func (s *Session) init(kind *cell.Kind, g *group.Group) {
+	s.cell = &s.own
+	cell.Init(s.cell, kind, "", g, s)
 	s.self.Session, s.self.Number, s.self.ClientID = s.cell, s.number, s.clientID
 }
 
