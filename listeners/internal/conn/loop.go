@@ -170,7 +170,7 @@ func (l *Loop) run(serial uint32, first func()) {
 			break
 		}
 		next := l.g.Next()
-		if !l.idle() {
+		if !l.idle() || next <= l.g.Now() { // due: that the poller's timer fired may have been lost with a goroutine
 			next = 0
 		}
 		l.poll.wait(next)
