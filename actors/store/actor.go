@@ -17,6 +17,8 @@ const maxGroup = 4096
 func Kind(engine Engine, failed func(error), log zerolog.Logger) *cell.Kind {
 	mem := &memory{engine: engine, failed: failed}
 	return &cell.Kind{Name: "store", Module: "emqttd_backend", New: func(c *cell.Cell) cell.Stage {
+		cell.InitTimer(&mem.turn, c, timerTurn)
+		cell.InitTimer(&mem.others, c, timerOthers)
 		return &actorOf{memory: mem, log: log}
 	}}
 }
@@ -28,9 +30,25 @@ type memory struct {
 	queue  cell.Queue[*Commit]
 	empty  cell.Queue[*flush] // that wait until the queue is
 	state  state
+	turn   cell.TimerFired // at the end of the turn
+	others cell.TimerFired // those who were to come have not
 }
 
-type state struct{ writing, broken bool }
+type state struct {
+	writing, broken bool
+	gathering       bool // a group, which is not whole: one of the timers is set
+	waiting         int  // commits in the queue that somebody waits for
+	gather          gather
+}
+
+const (
+	timerTurn uint8 = iota
+	timerOthers
+)
+
+// always is a deadline that has passed whatever the clock says: its timer fires when
+// the loop has taken up all that was ready in its turn.
+const always = 1
 
 var slot = cell.NewSlot[state]()
 
@@ -75,9 +93,14 @@ func (a *actorOf) Receive(ctx *cell.Context) {
 		if msg.Early && msg.Reply != nil && !slot.See(ctx, &a.state).broken {
 			ctx.Cast(msg.Reply, &Committed{Tag: msg.Tag})
 		}
-		a.write(ctx)
+		if msg.Waits() {
+			slot.Edit(ctx, &a.state).waiting++
+		}
+		a.collect(ctx)
 	case *written:
 		a.written(ctx, msg)
+	case *cell.TimerFired:
+		a.fired(ctx, msg.Key)
 	case *flush:
 		ctx.Keep()
 		a.empty.Push(ctx, msg)
@@ -90,13 +113,51 @@ func (a *actorOf) Receive(ctx *cell.Context) {
 	}
 }
 
-// write hands the engine the next group when it has nothing to do: whatever was
-// accepted during one write is the next.
-func (a *actorOf) write(ctx *cell.Context) {
+// collect begins a group when the engine has nothing to do, and hands it on when it
+// is whole: whatever was accepted during one write is in the next.
+func (a *actorOf) collect(ctx *cell.Context) {
 	s := slot.See(ctx, &a.state)
 	if s.writing || s.broken || a.queue.Len(ctx) == 0 {
 		return
 	}
+	now := ctx.Group().Clock().Now() // not of the turn: that may be long
+	if !s.gathering {
+		s = slot.Edit(ctx, &a.state)
+		s.gathering = true
+		s.gather.first(now)
+		ctx.Arm(a.turn.Timer(), always)
+	}
+	if s.gather.whole(now, s.waiting) {
+		a.write(ctx)
+	}
+}
+
+// fired goes on with a group that is not whole.
+func (a *actorOf) fired(ctx *cell.Context, timer uint8) {
+	s := slot.Edit(ctx, &a.state)
+	switch {
+	case !s.gathering:
+	case timer == timerOthers: // some of them may be there, unread
+		ctx.Arm(a.turn.Timer(), always)
+	case s.gather.waits(ctx.Group().Clock().Now(), s.waiting):
+		ctx.Arm(a.others.Timer(), s.gather.until)
+	default:
+		a.write(ctx)
+	}
+}
+
+// write hands the engine what there is, when it has nothing to do.
+func (a *actorOf) write(ctx *cell.Context) {
+	if s := slot.See(ctx, &a.state); s.writing || s.broken || a.queue.Len(ctx) == 0 {
+		return
+	}
+	s := slot.Edit(ctx, &a.state)
+	if s.gathering {
+		s.gathering = false
+		ctx.Clear(a.turn.Timer())
+		ctx.Clear(a.others.Timer())
+	}
+	s.gather.hand(ctx.Group().Clock().Now(), s.waiting)
 	g := &group{self: ctx.Self()}
 	for len(g.commits) < maxGroup {
 		c, ok := a.queue.Peek(ctx)
@@ -105,8 +166,11 @@ func (a *actorOf) write(ctx *cell.Context) {
 		}
 		a.queue.Pop(ctx)
 		g.commits = append(g.commits, c)
+		if c.Waits() {
+			s.waiting--
+		}
 	}
-	slot.Edit(ctx, &a.state).writing = true
+	s.writing = true
 	ctx.Submit(a.memory, g)
 }
 
@@ -124,12 +188,18 @@ func (m *memory) Accept(msg cell.Message) {
 func (a *actorOf) written(ctx *cell.Context, msg *written) {
 	s := slot.Edit(ctx, &a.state)
 	s.writing, s.broken = false, s.broken || msg.err != nil
+	answered := 0
 	for _, c := range msg.group {
 		if c.Waits() {
+			answered++
 			ctx.Cast(c.Reply, &Committed{Tag: c.Tag, Err: msg.err})
 		}
 	}
-	a.write(ctx)
+	if s.gather.written(ctx.Group().Clock().Now(), answered, s.waiting) {
+		a.collect(ctx)
+	} else {
+		a.write(ctx)
+	}
 	a.flushed(ctx)
 }
 
@@ -160,6 +230,8 @@ func (a *actorOf) poison(ctx *cell.Context, p *cell.Poison) {
 		}
 	case *written:
 		a.written(ctx, msg)
+	case *cell.TimerFired:
+		a.write(ctx)
 	case *flush:
 		ctx.Submit(msg, msg)
 	}

@@ -63,6 +63,7 @@ func (g *gate) let() {
 type bench struct {
 	*gate
 	g        *group.Group
+	clock    *clock
 	log      *store.Log
 	cell     *cell.Cell
 	reply    *cell.Cell
@@ -84,12 +85,15 @@ func (c collector) Receive(ctx *cell.Context) {
 // Accept implements cell.Acceptor.
 func (c collector) Accept(m cell.Message) { c.b.answers = append(c.b.answers, m.(*store.Committed)) }
 
-type still struct{}
+// clock stands still until it is moved.
+type clock struct{ now int64 }
 
-func (still) Now() int64 { return 1 }
+// Now implements group.Clock.
+func (c *clock) Now() int64 { return c.now }
 
 func newBench(t require.TestingT, e store.Engine, retained store.Retained) *bench {
-	b := &bench{gate: &gate{Engine: e}, g: group.New("test", still{}, nil)}
+	b := &bench{gate: &gate{Engine: e}, clock: &clock{now: 1}}
+	b.g = group.New("test", b.clock, nil)
 	kind := store.Kind(b.gate, func(err error) { b.failures = append(b.failures, err) }, zerolog.Nop())
 	b.cell = cell.New(kind, "store", b.g, nil)
 	b.reply = cell.New(&cell.Kind{Name: "collector", New: func(*cell.Cell) cell.Stage { return collector{b} }}, "reply", b.g, nil)
@@ -101,19 +105,34 @@ func newBench(t require.TestingT, e store.Engine, retained store.Retained) *benc
 	return b
 }
 
-// drain runs the group to the end of its work; a Goexit ends only the goroutine
-// that drives it.
+// drain runs the group to the end of its work, turn after turn; a Goexit ends only
+// the goroutine that drives it.
 func (b *bench) drain() {
 	for ended := false; !ended; {
 		var driver sync.WaitGroup
 		driver.Go(func() {
-			for b.g.RunOne() {
-				continue
+			b.run()
+			for b.g.Next() <= b.clock.now {
+				b.g.Tick()
+				b.run()
 			}
 			ended = true
 		})
 		driver.Wait()
 	}
+}
+
+// run is what is left of the turn.
+func (b *bench) run() {
+	for b.g.RunOne() {
+		continue
+	}
+}
+
+// pass lets time pass until the next timer.
+func (b *bench) pass() {
+	b.clock.now = b.g.Next()
+	b.drain()
 }
 
 // commit accepts a commit of one message for session 1.
@@ -180,11 +199,15 @@ func slow(t *testing.T, open func() store.Engine) {
 	e := open()
 	write(t, e, put(1))
 	b := newBench(t, e, nil)
-	for range 5 {
+	b.commit()
+	b.run()
+	require.Empty(t, b.sizes, "the turn may bring more")
+	b.drain()
+	for range 4 {
 		b.commit()
 	}
 	b.drain()
-	require.Equal(t, []int{1}, b.sizes, "the first goes at once, and nothing beside it")
+	require.Equal(t, []int{1}, b.sizes, "nothing goes beside the first")
 	require.Empty(t, b.answers, "nobody is answered before it is durable")
 	b.let()
 	b.drain()
@@ -200,6 +223,45 @@ func slow(t *testing.T, open func() store.Engine) {
 	require.Equal(t, upTo(5), b.tags(), "whoever does not wait is not answered")
 	require.Empty(t, b.held)
 	require.Equal(t, upTo(6), seqs(one(t, e).Queue))
+	require.NoError(t, e.Close())
+}
+
+func together(t *testing.T, open func() store.Engine) {
+	e := open()
+	write(t, e, put(1))
+	b := newBench(t, e, nil)
+	commit := func(n int) {
+		for range n {
+			b.commit()
+			b.drain()
+		}
+	}
+	b.commit()
+	b.drain()
+	for b.clock.now = 1; len(b.sizes) < 16; b.clock.now += int64(time.Millisecond) { // a disk that takes as long
+		commit(4)
+		b.let()
+		b.drain()
+	}
+	b.sizes = nil
+	b.let()
+	b.drain()
+	commit(3)
+	require.Empty(t, b.sizes, "one is missing of those that were answered")
+	commit(1)
+	require.Equal(t, []int{4}, b.sizes)
+	b.let()
+	b.drain()
+	commit(3)
+	before := b.clock.now
+	for len(b.sizes) == 1 {
+		b.pass()
+	}
+	require.Equal(t, []int{4, 3}, b.sizes, "it does not come")
+	require.LessOrEqual(t, b.clock.now-before, int64(time.Millisecond))
+	b.let()
+	b.drain()
+	require.Len(t, b.answers, int(b.tag))
 	require.NoError(t, e.Close())
 }
 

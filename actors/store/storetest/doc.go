@@ -37,6 +37,7 @@ func Run(t *testing.T, open func() store.Engine) {
 		{"random histories are what a list of them says", random},
 		{"the log gives positions in the order of acceptance", positions},
 		{"commits during a write are the next group", slow},
+		{"those that were answered together are waited for, but not for long", together},
 		{"an early commit is answered before it is written", early},
 		{"after a failed write nothing is acknowledged", fails},
 		{"a crash of the store actor loses no answer and repeats none", crashes},
