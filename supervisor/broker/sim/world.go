@@ -160,7 +160,7 @@ func (w *world) Open(_ context.Context, clientID string, v packet.Version, arriv
 	}
 	w.lines = append(w.lines, l)
 	w.mark('o', l.n, []byte(clientID))
-	if w.broken[l.loop] {
+	for w.broken[l.loop] { // a turn may be interrupted, too; a loop accepts nobody before one is whole
 		w.turn(l.loop)
 	}
 	w.do(l.loop, func() { l.sock = w.broker.Connect(key, l.loop, peer(l.n), brokerEnd{l}) })
