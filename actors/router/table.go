@@ -72,6 +72,14 @@ func (e *entry) each(f func(*cast.Subscription)) {
 	e.many.Load().each(f)
 }
 
+// any is one of them, nil when there is none.
+func (e *entry) any() *cast.Subscription {
+	if s := e.one.Load(); s != nil {
+		return s
+	}
+	return e.many.Load().any()
+}
+
 // has reports whether sub is one of them.
 func (e *entry) has(sub *cast.Subscription) bool {
 	if sub == nil {
@@ -131,6 +139,19 @@ func (s *slots) each(f func(*cast.Subscription)) {
 			f(sub)
 		}
 	}
+}
+
+// any is a subscription of the list, nil when there is none.
+func (s *slots) any() *cast.Subscription {
+	if s == nil {
+		return nil
+	}
+	for i := range s.n.Load() {
+		if sub := s.list[i].Load(); sub != nil {
+			return sub
+		}
+	}
+	return nil
 }
 
 // with is s with sub added: s itself while it has room.

@@ -285,3 +285,24 @@ func TestTheTableKnowsWhetherAFilterBeginsWithADollar(t *testing.T) {
 	table.Accept(route(shared, nil))
 	require.False(t, table.System())
 }
+
+func TestTheFiltersThatMatchAreAsSubscribersWroteThem(t *testing.T) {
+	who, table := newSessions(3), router.NewTable(0)
+	first, second := who.sub(0, "a/+", 0), who.sub(1, "a/+", 0)
+	subscribe(table, first, second, who.sub(2, "a/b", 1), who.member(0, "$share/g/a/#"), who.member(1, "$share/g/a/#"),
+		who.member(1, "$share/h/a/#"), who.sub(0, "b", 0))
+	matching := func(name string) []string {
+		filters, complete := table.MatchFilters(name, 1000)
+		require.True(t, complete)
+		return filters
+	}
+	all := []string{"a/+", "a/b", "$share/g/a/#", "$share/h/a/#"}
+	require.ElementsMatch(t, all, matching("a/b"))
+	table.Accept(route(first, nil))
+	require.ElementsMatch(t, all, matching("a/b"), "another session has it")
+	table.Accept(route(second, nil))
+	require.ElementsMatch(t, all[1:], matching("a/b"))
+	require.Empty(t, matching("c"))
+	_, complete := table.MatchFilters("a/b", 1)
+	require.False(t, complete)
+}

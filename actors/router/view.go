@@ -37,6 +37,24 @@ func (t *Table) Routes(yield func(Route) bool) {
 	})
 }
 
+// MatchFilters are the filters that match a topic, as those who subscribe have written
+// them: of shared subscriptions with "$share/" and the group. complete is false when
+// the match gave up after so many steps.
+func (t *Table) MatchFilters(name string, steps int) (filters []string, complete bool) {
+	found, complete := t.trie.Match(make([]*entry, 0, 16), name, steps)
+	for _, e := range found {
+		if s := e.any(); s != nil {
+			filters = append(filters, s.Filter)
+		}
+		if groups := e.groups.Load(); groups != nil {
+			for _, g := range *groups {
+				filters = append(filters, g.members[0].Filter)
+			}
+		}
+	}
+	return filters, complete
+}
+
 // All calls yield for every subscription, as Routes does. The group is "" for one
 // that is not shared.
 func (t *Table) All(yield func(group string, s *cast.Subscription) bool) {

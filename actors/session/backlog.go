@@ -5,7 +5,6 @@ package session
 import (
 	"errors"
 	"slices"
-	"strings"
 
 	"emqttd/actors/cast"
 	"emqttd/actors/metrics"
@@ -231,7 +230,7 @@ func (st *stage) refill() {
 	if s.backlog == nil || 2*room < window {
 		return
 	}
-	n := min(room, st.left(), maxFetch, max(1, purgeSteps/(1+st.subs.Seen(st.x))))
+	n := min(room, st.left(), maxFetch)
 	f := &store.Fetch{Session: st.number, Positions: make([]uint64, 0, n), Reply: st.cell}
 	for bytes := 0; len(f.Positions) < n && bytes < fetchBytes; {
 		p, _ := s.backlog.places.At(st.x, len(f.Positions))
@@ -338,17 +337,30 @@ func (st *stage) takeOne(p place, m *message.Message) {
 }
 
 // matching are the session's subscriptions that match a message, in an order that is
-// the same each time.
+// the same each time. The routing table finds them, since a session may have very many;
+// one whose route is not effective yet is none of them.
 func (st *stage) matching(m *message.Message) (subs []*cast.Subscription) {
-	for filter := range st.subs.All {
+	filters, complete := st.pub.Table.MatchFilters(m.Topic, st.env.Limits().MatchSteps)
+	if !complete { // the filters of all sessions branch too much
+		filters = st.filtersOf(m.Topic)
+	}
+	slices.Sort(filters)
+	for _, filter := range filters {
 		if sub, still := st.subs.Get(st.x, filter); still {
-			if match, _ := sub.Share(); topic.Match(match, m.Topic) {
-				subs = append(subs, sub)
-			}
+			subs = append(subs, sub)
 		}
 	}
-	slices.SortFunc(subs, func(a, b *cast.Subscription) int { return strings.Compare(a.Filter, b.Filter) })
 	return subs
+}
+
+// filtersOf are the filters of the session that match a topic.
+func (st *stage) filtersOf(name string) (filters []string) {
+	for filter, sub := range st.subs.All {
+		if match, _ := sub.Share(); topic.Match(match, name) {
+			filters = append(filters, filter)
+		}
+	}
+	return filters
 }
 
 // fetchLater fetches again behind a commit that waits for the disk, whatever the level
