@@ -12,10 +12,7 @@
 // on a virtual clock. It is part of the trusted core.
 package group
 
-import (
-	"sync/atomic"
-	"time"
-)
+import "sync/atomic"
 
 // Runner is what a Task runs.
 type Runner interface {
@@ -48,15 +45,6 @@ func (t *Task) Claim() bool {
 // Release marks t idle; the runner calls it as its last act, and then looks for
 // work once more and Claims again, so that no push is missed.
 func (t *Task) Release() { t.state.Store(idle) }
-
-// Clock tells the time in nanoseconds since the Unix epoch.
-type Clock interface{ Now() int64 }
-
-// Wall is the machine's clock.
-type Wall struct{}
-
-// Now implements Clock.
-func (Wall) Now() int64 { return time.Now().UnixNano() }
 
 // Group is a serial executor with its timers.
 type Group struct {
