@@ -64,7 +64,7 @@ func newDesk(t *testing.T, w *stagetest.World) *desk {
 	require.NoError(t, err)
 	d.gate = &protocol.Gate{Chain: chain, Enhanced: access.NewEnhanced(), Bans: bans, Rules: rules,
 		Poisonings: &protocol.Poisonings{Bans: bans}}
-	protocol.Init(protocol.Kind(d.env, pub), &d.conn.Conn, d.conn.Owner(), w.Group, d.gate, 0)
+	protocol.Init(protocol.Kind(d.env, pub), &d.conn.Conn, d.conn.Owner(), w.Group, d.gate, w.Clock.Now()+int64(10*time.Second))
 	w.Start(&d.conn.Protocol)
 	return d
 }

@@ -233,8 +233,7 @@ func (st *stage) timer(t *cell.TimerFired) {
 	switch t.Key {
 	case timerConnect:
 		if st.s.phase != connected && st.s.phase != closing {
-			st.s.request = nil // no answer: there was no CONNECT in time [v3.1.1 3.1, v5 3.1.4]
-			st.close(nil, metrics.CloseConnectTime, "")
+			st.close(nil, metrics.CloseConnectTime, "") // no answer: there was no CONNECT in time [v3.1.1 3.1, v5 3.1.4]
 		}
 	case timerRate:
 		st.s.ratePaused = false

@@ -279,6 +279,18 @@ func TestAConnectionThatEndsBeforeItsSessionAnswersLeavesNothing(t *testing.T) {
 	require.Zero(t, d.env.Metrics.Connected.Load())
 }
 
+// TestASessionThatComesBehindTheConnectDeadlineIsTold: its disk was slow.
+func TestASessionThatComesBehindTheConnectDeadlineIsTold(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	d.receive(connect(packet.V5, nil))
+	d.w.After(10 * time.Second)
+	require.Equal(t, []string{"shutdown (" + metrics.CloseConnectTime.String() + ") with nothing"}, d.said())
+	d.tell(&cast.SessionStarted{Session: d.session.Cell, Epoch: 5})
+	require.Len(t, d.asked(), 1, "Detach")
+	require.True(t, d.conn.Protocol.Ended())
+	require.Zero(t, d.env.Metrics.Connected.Load())
+}
+
 func TestARateAboveTheLimitIsNotReadUntilTheDebtIsPaid(t *testing.T) {
 	d := newDesk(t, stagetest.New(t))
 	d.limits.RateMessages, d.limits.RateMessagesBurst = 1, 2
