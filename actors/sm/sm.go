@@ -44,7 +44,6 @@ type owner struct {
 	number  uint64
 	epoch   uint64
 	kept    bool // the store may have a record of it
-	brief   bool // it ends with its connection [v5 3.1.2.11.2]
 }
 
 // NewMemory makes the memory of a worker. The counters are shared by the pool:
@@ -129,7 +128,7 @@ func (m *manager) Receive(ctx *cell.Context) {
 func (m *manager) start(ctx *cell.Context, msg *cast.StartSession) {
 	o, had := m.table.Get(ctx, msg.ClientID)
 	epoch, ends := m.epochs.Add(1), uint64(0)
-	if had && (msg.CleanStart || o.brief) {
+	if had && msg.CleanStart {
 		ctx.Cast(o.session, &cast.Destroy{Reason: metrics.CloseTakeover})
 		m.cut(ctx, msg, o)
 		had = false
@@ -148,12 +147,12 @@ func (m *manager) start(ctx *cell.Context, msg *cast.StartSession) {
 		ctx.Cast(m.env.SessionSup[msg.Conn.LoopIndex], supervisor.Start(o.session))
 		ctx.Count(&m.env.Metrics.Sessions, 1)
 	}
-	o.epoch, o.kept, o.brief = epoch, o.kept || msg.Expiry > 0 || msg.Will != nil, msg.Expiry == 0
+	o.epoch, o.kept = epoch, o.kept || msg.Expiry > 0 || msg.Will != nil
 	m.table.Put(ctx, msg.ClientID, o)
 	ctx.Cast(o.session, &cast.Attach{Start: msg, Epoch: epoch, Ends: ends})
 }
 
-// cut tells the connection of a session that ends with a new connection: that session has
+// cut tells the connection of a session that a clean start ends: that session has
 // another group perhaps, and the new connection its CONNACK before it gets there.
 // What the old one is sent behind that must find it closing. (With a session that
 // is resumed, its Kick is in the mailbox before the CONNACK is on its way.)

@@ -89,18 +89,13 @@ func newDesk(w *stagetest.World) *desk {
 	return d
 }
 
-// start is a CONNECT of a client id, for a session that outlives it by an hour; it is
-// the probe in the place of the protocol actor that asks.
+// start is a CONNECT of a client id; it is the probe in the place of the
+// protocol actor that asks.
 func (d *desk) start(t *testing.T, clientID string, clean bool) *stagetest.Probe {
-	return d.connect(t, &cast.StartSession{ClientID: clientID, CleanStart: clean, Expiry: 3600})
-}
-
-func (d *desk) connect(t *testing.T, msg *cast.StartSession) *stagetest.Probe {
 	c := casttest.New(t)
 	d.w.ProbeAt(&c.Loop, "loop", nil)
 	p := d.w.ProbeAt(&c.Protocol, "protocol", nil)
-	msg.Conn = &c.Conn
-	d.w.Tell(d.sm, msg)
+	d.w.Tell(d.sm, &cast.StartSession{Conn: &c.Conn, ClientID: clientID, CleanStart: clean})
 	return p
 }
 
@@ -159,17 +154,6 @@ func TestACleanStartGetsASessionOfItsOwn(t *testing.T) {
 	d.sessions.take()
 	d.start(t, "a", true)
 	require.ElementsMatch(t, []string{"session/a destroy for taken_over", "session/a attach epoch 2"}, d.sessions.take())
-}
-
-// TestASessionThatEndsWithItsConnectionIsNotTakenOver [v5 3.1.2.11.2].
-func TestASessionThatEndsWithItsConnectionIsNotTakenOver(t *testing.T) {
-	d := newDesk(stagetest.New(t))
-	d.connect(t, &cast.StartSession{ClientID: "a"})
-	d.sessions.take()
-	d.start(t, "a", false)
-	require.ElementsMatch(t, []string{"session/a destroy for taken_over", "session/a attach epoch 2"}, d.sessions.take())
-	d.start(t, "a", false)
-	require.Equal(t, []string{"session/a attach epoch 3"}, d.sessions.take())
 }
 
 func TestAboveTheMaximumOnlyKnownClientsGetASession(t *testing.T) {
