@@ -67,7 +67,7 @@ func (w *World) Start(cells ...*cell.Cell) {
 // that happened to drive it, so each goes on with another.
 func (w *World) Drain() { Drain(w.Group) }
 
-// Drain runs g to the end of its work.
+// Drain runs g to the end of its work, what was to come at the end of a turn included.
 func Drain(g *group.Group) {
 	for ended := false; !ended; {
 		done := make(chan any)
@@ -80,7 +80,11 @@ func Drain(g *group.Group) {
 				done <- outcome
 			}()
 			for range 10_000_000 {
-				if !g.RunOne() {
+				switch {
+				case g.RunOne():
+				case g.Next() < g.Now():
+					g.Tick()
+				default:
 					ended = true
 					runtime.Goexit()
 				}
