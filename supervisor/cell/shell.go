@@ -69,7 +69,9 @@ func producer() actor.Actor { return shell{} }
 // parent, who is always the same, is told when the actor stops. One Spawn at a time per
 // Nursery.
 func (n *Nursery) Spawn(spawner actor.SpawnerContext, parent, c *Cell, name string) error {
-	n.parent = parent
+	if n.parent != parent { // once: children on other threads look
+		n.parent = parent
+	}
 	n.baby = &incarnation{c: c, nursery: n}
 	c.inc.Store(n.baby)
 	_, err := spawner.SpawnNamed(n.props, name)

@@ -33,8 +33,10 @@ func (n *Nursery) Spare() int { return len(n.spare) }
 // false when it has to be stopped instead.
 func (r *run) retire(i *incarnation) bool {
 	n, g := i.nursery, r.x.group
-	if n == nil || len(n.spare) >= n.keep || i.spoilt || i.stopping || i.suspend || !i.sys.empty() ||
-		!r.goesOn() || n.parent == nil || n.parent.group.Load() != g {
+	if n == nil || n.parent == nil || n.parent.group.Load() != g { // whose thread the spare ones are
+		return false
+	}
+	if len(n.spare) >= n.keep || i.spoilt || i.stopping || i.suspend || !i.sys.empty() || !r.goesOn() {
 		return false
 	}
 	r.c.stopped()
