@@ -83,6 +83,7 @@ func (h *history) checkAsked(r receiver, m *msg, got []receipt) {
 // keeps in memory, whoever sent or received it.
 func (h *history) checkCopies(r receiver, m *msg, got []receipt) {
 	live, retained, kills, again := 0, 0, 0, 0
+	onOne := map[int]int{} // live ones by connection
 	for i, g := range got {
 		// From the opening on: what was sent before a kill may be read after it.
 		if i > 0 && (h.killedBetween(got[i-1].index, g.index) || h.readLate(got[i-1], g)) {
@@ -100,13 +101,22 @@ func (h *history) checkCopies(r receiver, m *msg, got []receipt) {
 			retained++
 		default:
 			live++
+			onOne[g.Conn]++
 		}
 	}
 	type way struct {
-		filter  string
-		session *session // of a shared subscription and QoS 1: a member that is new may be the same client
+		filter string
+		member *session // of a shared subscription and QoS 1
+		conn   int      // of that member, where its share of the message went round
 	}
 	var ways []way
+	filters := map[string]bool{}
+	by := func(w way) {
+		filters[w.filter] = true
+		if !slices.Contains(ways, w) {
+			ways = append(ways, w)
+		}
+	}
 	asks := 0
 	for _, w := range h.asks[r.client] {
 		if w.refused || !w.matches(m.topic) && !w.shared(m.topic) {
@@ -114,28 +124,32 @@ func (h *history) checkCopies(r receiver, m *msg, got []receipt) {
 		}
 		// What a member of a group leaves undone goes to one that may be new.
 		if w.ended > m.first && (m.answered == never || w.asked < m.answered || w.shared(m.topic)) {
-			by := way{filter: w.filter.Filter}
 			if got[0].QoS == packet.QoS1 && w.shared(m.topic) {
-				by.session = w.session
-			}
-			if !slices.Contains(ways, by) {
-				ways = append(ways, by)
+				for _, conn := range connsOf(w.session, got) {
+					by(way{w.filter.Filter, w.session, conn})
+				}
+			} else {
+				by(way{filter: w.filter.Filter})
 			}
 		}
 		if w.filter.RetainHandling != 2 {
 			asks++
 		}
 	}
-	most := len(ways)
+	times := 1
 	forgotten := kills > 0 && (m.memory || h.memory[r.client])
 	if got[0].QoS == packet.QoS1 || forgotten || h.tangled(m) {
-		most *= max(1, len(m.conns)) + kills // each time it was sent, it may be taken
+		times = max(1, len(m.conns)) + kills // each time it was sent, it may be taken
 	}
 	clause := ClauseOnce
 	if m.will != nil {
 		clause = ClauseWill
 	}
-	if live > most && most > 0 {
+	tooMany := live > len(ways)*times
+	for _, n := range onOne {
+		tooMany = tooMany || n > len(filters)*times
+	}
+	if tooMany && len(ways) > 0 {
 		h.fail(got[len(got)-1].index, clause, []string{r.client, m.client}, []uint64{m.id},
 			"%s received m%d of %s %d times, QoS %d", r.client, m.id, m.client, live, got[0].QoS)
 	}
@@ -143,6 +157,22 @@ func (h *history) checkCopies(r receiver, m *msg, got []receipt) {
 		h.fail(got[len(got)-1].index, ClauseOnce, []string{r.client, m.client}, []uint64{m.id},
 			"%s received the retained m%d %d times for %d subscriptions", r.client, m.id, retained, asks)
 	}
+}
+
+// connsOf is the connections on which a session received what it got, 0 for none:
+// what a member leaves undone goes to another, who may leave it too, and comes back
+// to the member on its next connection; on each it comes once.
+func connsOf(s *session, got []receipt) []int {
+	var conns []int
+	for _, g := range got {
+		if g.session == s && !slices.Contains(conns, g.Conn) {
+			conns = append(conns, g.Conn)
+		}
+	}
+	if conns == nil {
+		return []int{0}
+	}
+	return conns
 }
 
 // tangled reports whether a connection m was sent on may have been in another

@@ -87,6 +87,32 @@ var kept = []struct{ name, text string }{
 		suback a2 r2 0x01
 		get a2 m1 t q1
 		settle`},
+	{"what goes round between members that leave comes back to a session that is kept, each publication of it", `
+		open a1 never
+		ok a1
+		sub a1 r1 $share/g/t q1
+		suback a1 r1 0x01
+		open b2 never
+		ok b2
+		sub b2 r2 $share/g/t q1
+		suback b2 r2 0x01
+		open c3 never
+		ok c3
+		pub c3 m1 t q1
+		get a1 m1 t q1
+		close c3 client
+		close a1 client
+		get b2 m1 t q1
+		open a4 never
+		ok a4 present
+		close b2 client
+		get a4 m1 t q1
+		open c5 never
+		ok c5 present
+		pub c5 m1 t q1 dup
+		get a4 m1 t q1
+		ack c5 m1
+		settle`},
 	{"a shared message comes behind a later one of a subscription made in between", members + `
 		pub c3 m1 t q1
 		ack c3 m1
@@ -428,6 +454,45 @@ var broken = []struct {
 		open b3 never
 		ok b3 present
 		settle`, "m2 of a, acknowledged, never reached b"},
+	{"a publication that went round comes twice on one connection", ClauseOnce, `
+		open a1 never
+		ok a1
+		sub a1 r1 $share/g/t q1
+		suback a1 r1 0x01
+		open b2 never
+		ok b2
+		sub b2 r2 $share/g/t q1
+		suback b2 r2 0x01
+		open c3 never
+		ok c3
+		pub c3 m1 t q1
+		get a1 m1 t q1
+		close c3 client
+		close a1 client
+		get b2 m1 t q1
+		open a4 never
+		ok a4 present
+		close b2 client
+		get a4 m1 t q1
+		open c5 never
+		ok c5 present
+		pub c5 m1 t q1 dup
+		get a4 m1 t q1
+		get a4 m1 t q1
+		ack c5 m1
+		settle`, "a received m1 of c 4 times, QoS 1"},
+	{"a message published once comes twice to a member that stays", ClauseOnce, `
+		open a1 never
+		ok a1
+		sub a1 r1 $share/g/t q1
+		suback a1 r1 0x01
+		open c2 never
+		ok c2
+		pub c2 m1 t q1
+		ack c2 m1
+		get a1 m1 t q1
+		get a1 m1 t q1
+		settle`, "a received m1 of c 2 times, QoS 1"},
 	{"QoS 2 comes again to a client that has joined its group anew", ClauseOnce, members + `
 		pub c3 m1 t q2
 		ack c3 m1
