@@ -113,6 +113,14 @@ type Sink interface {
 	Append(b []byte)
 }
 
+// Taker is a Sink that may take the memory of a large b in place of a copy, and
+// gives memory of its own for it, at least as much. It reports false, having done
+// nothing, if Append has to do it.
+type Taker interface {
+	Sink
+	Take(b []byte) (instead []byte, ok bool)
+}
+
 // Bytes is scratch memory to encode into: append to it, hand the result to
 // Write. It is empty when the decision begins.
 func (x *Context) Bytes() []byte { return x.bytes[len(x.bytes):] }
@@ -120,8 +128,11 @@ func (x *Context) Bytes() []byte { return x.bytes[len(x.bytes):] }
 // Write appends b, made by appending to Bytes, to the sink.
 func (x *Context) Write(to Sink, b []byte) {
 	x.at(Decide)
+	if len(b) == 0 {
+		return
+	}
 	lo := len(x.bytes)
-	if lo+len(b) <= cap(x.bytes) && len(b) > 0 && &x.bytes[:lo+1][lo] == &b[0] {
+	if lo+len(b) <= cap(x.bytes) && &x.bytes[:lo+1][lo] == &b[0] {
 		x.bytes = x.bytes[:lo+len(b)] // encoded in place
 	} else {
 		x.bytes = append(x.bytes, b...)

@@ -63,7 +63,7 @@ func (x *Context) perform(hooked bool) {
 		case opFront:
 			e.to.queue.PushFront(e.msg)
 		case opAppend:
-			e.sink.Append(x.bytes[e.lo:e.hi])
+			x.append(e)
 		case opSubmit:
 			e.accept.Accept(e.msg)
 		case opFan:
@@ -87,6 +87,23 @@ func (x *Context) perform(hooked bool) {
 		*e = effect{}
 		x.next++
 	}
+}
+
+// takeable is how many bytes are worth more than the swap of two buffers.
+const takeable = 4 << 10
+
+// append gives a sink its bytes: the scratch memory itself where nothing else is in
+// it and most of it is in use.
+func (x *Context) append(e *effect) {
+	if e.hi-e.lo >= takeable && e.hi-e.lo == len(x.bytes) && len(x.bytes) >= cap(x.bytes)/4 {
+		if to, ok := e.sink.(Taker); ok {
+			if instead, ok := to.Take(x.bytes); ok {
+				x.bytes = instead[:0]
+				return
+			}
+		}
+	}
+	e.sink.Append(x.bytes[e.lo:e.hi])
 }
 
 // spread pushes a fan-out's messages; its cursor makes each push an act of its

@@ -185,6 +185,30 @@ func (c *Conn) Append(b []byte) {
 	c.touch()
 }
 
+// Take implements cell.Taker: where nothing waits to be written, b itself is what
+// will be.
+func (c *Conn) Take(b []byte) (instead []byte, ok bool) {
+	if c.layer != inMQTT || c.closing {
+		return nil, false
+	}
+	w := c.buffers()
+	to := &w.out
+	if c.ws != nil || c.secure != nil {
+		to = &w.turn
+	}
+	if *to != nil {
+		return nil, false
+	}
+	if instead = c.loop.bufferOf(len(b)); instead == nil {
+		return nil, false
+	}
+	c.tapped(false, b)
+	*to = b
+	c.base.Pending.Add(int64(len(b)))
+	c.touch()
+	return instead, true
+}
+
 // Accept implements cell.Acceptor for *cast.Control.
 func (c *Conn) Accept(m cell.Message) {
 	ctl := m.(*cast.Control)

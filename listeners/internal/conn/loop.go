@@ -252,13 +252,22 @@ func (l *Loop) flush() {
 // buffer is an empty buffer from the loop's free list, the one that was in use
 // last: it is in the processor's cache.
 func (l *Loop) buffer() []byte {
-	if n := len(l.free); n > 0 {
-		b := l.free[n-1]
-		l.free = l.free[:n-1]
-		l.freeBytes -= cap(b)
+	if b := l.bufferOf(0); b != nil {
 		return b
 	}
 	return make([]byte, 0, 1024)
+}
+
+// bufferOf is buffer if that has room for n bytes, else nil.
+func (l *Loop) bufferOf(n int) []byte {
+	last := len(l.free) - 1
+	if last < 0 || cap(l.free[last]) < n {
+		return nil
+	}
+	b := l.free[last]
+	l.free = l.free[:last]
+	l.freeBytes -= cap(b)
+	return b
 }
 
 // What the loop keeps of buffers that nobody needs. A turn of large messages
