@@ -46,7 +46,10 @@ const exitConfig = 78
 // exitStore is EX_IOERR: the store can write no longer.
 const exitStore = 74
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	tuneProfile()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // flags are the command line.
 type flags struct {

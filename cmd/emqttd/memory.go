@@ -30,6 +30,19 @@ const startPercent = 20
 
 var starting atomic.Bool
 
+// profileRate is of how many bytes allocated the heap profile has one, on average.
+// With Go's own 512 KiB a broker that passes on payloads of 1 KiB spends 5 % of its
+// time on walking its stacks for it.
+const profileRate = 2 << 20
+
+// tuneProfile sets the heap profile's rate, before anything is allocated; GODEBUG in
+// the environment wins.
+func tuneProfile() {
+	if !strings.Contains(os.Getenv("GODEBUG"), "memprofilerate=") {
+		runtime.MemProfileRate = profileRate
+	}
+}
+
 // tuneMemory sets Go's collector: limit in bytes, 0 for nine tenths of what the
 // control group allows, if it says so. GOGC and GOMEMLIMIT in the environment
 // win.
