@@ -23,9 +23,10 @@ func seededHasher(seed uint64) hasher {
 }
 
 // hash folds s eight bytes at a time with one wide multiplication each. The
-// length goes in first, so that a tail of zero bytes counts.
+// length goes in first, so that a tail of zero bytes counts; times the key, or a
+// first byte could take it out again ("2" and "12" have the same tail but for it).
 func (k hasher) hash(s string) uint32 {
-	h := k.a ^ uint64(len(s))
+	h := k.a ^ uint64(len(s))*k.b
 	for len(s) > 8 {
 		h = fold(h^word(s), k.b)
 		s = s[8:]

@@ -22,6 +22,33 @@ func TestHashIsTheSeedsAlone(t *testing.T) {
 	}
 }
 
+// TestNoTwoShortLevelsCollideForEverySeed: by chance two of these 1,100 do so under
+// one key of 7,000.
+func TestNoTwoShortLevelsCollideForEverySeed(t *testing.T) {
+	var levels []string
+	for i := range 1000 {
+		levels = append(levels, fmt.Sprint(i))
+	}
+	for n := 4; n < 29; n++ {
+		for _, first := range "\x00\x012a" {
+			levels = append(levels, string(first)+strings.Repeat("2", n-1))
+		}
+	}
+	often := map[string]int{}
+	for seed := range uint64(100) {
+		k, seen := seededHasher(seed), map[uint32]string{}
+		for _, s := range levels {
+			if other, ok := seen[k.hash(s)]; ok {
+				often[other+" and "+s]++
+			}
+			seen[k.hash(s)] = s
+		}
+	}
+	for pair, n := range often {
+		require.Less(t, n, 3, pair)
+	}
+}
+
 // TestRegularLevelsSpreadForEverySeed counts how many of 4096 levels of the
 // kinds people number their devices with fall on each of 4096 homes. Evenly
 // thrown they leave 36.8 % of the homes empty; a hash that keeps their order
