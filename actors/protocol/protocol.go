@@ -157,8 +157,10 @@ type stage struct {
 	fanned int      // deliveries that this message has caused
 	out    gathered // what it has to say, until flush
 	leads  bool     // the PUBLISH that was decided about last can lead a run
-	full   bool     // the store is, as this message has found it
-	asked  bool     // full is known
+	// touched is what looking ahead has read, and says nothing.
+	touched uint32
+	full    bool // the store is, as this message has found it
+	asked   bool // full is known
 
 	slab    message.Slab // memory for messages
 	topic   string       // of the last PUBLISH that passed checkTopic

@@ -176,6 +176,39 @@ func TestARunKeepsItsOrder(t *testing.T) {
 	require.Equal(t, []string{"q0 t 1", "q1 t 2", "q1 t 3", "q0 t 4", "q0 t 5"}, d.delivered())
 }
 
+// TestALookAheadChangesNothing: in a table that is too large for the processor's
+// cache the topics of a read are looked for together, and matched one by one.
+func TestALookAheadChangesNothing(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	d.connected(packet.V5, nil)
+	for i := 0; !d.table.Large(); i++ {
+		d.subscribe(fmt.Sprintf("d/%d/+", i), false)
+	}
+	var packets []packet.Packet
+	var delivered []string
+	for i := range 40 {
+		if i%5 == 0 {
+			packets = append(packets, &packet.Pingreq{})
+		}
+		topic := fmt.Sprintf("d/%d/x", i*100)
+		packets = append(packets, publish(0, 0, topic, "1"), publish(0, 0, topic, "2"), publish(0, 0, "nowhere", "x"), &packet.Publish{
+			Topic: []byte{}, Payload: []byte("3"), Properties: aliased(1)})
+		if i == 0 {
+			packets[len(packets)-1].(*packet.Publish).Topic = []byte("d/7/alias")
+		}
+		delivered = append(delivered, "q0 "+topic+" 1", "q0 "+topic+" 2", "q0 d/7/alias 3")
+	}
+	d.receive(packets...)
+	require.Equal(t, delivered, d.delivered())
+	require.Len(t, d.said(), 8, "PINGRESP")
+}
+
+func aliased(n uint16) *packet.Properties {
+	p := new(packet.Properties)
+	p.Set(packet.PropTopicAlias).TopicAlias = n
+	return p
+}
+
 func TestAPublishThatNobodyGetsIsToldSoIn50(t *testing.T) {
 	d := newDesk(t, stagetest.New(t))
 	d.connected(packet.V5, nil)

@@ -3,11 +3,13 @@
 package protocol
 
 import (
+	"bytes"
 	"time"
 
 	"emqttd/actors/cast"
 	"emqttd/actors/metrics"
 	"emqttd/protocol/packet"
+	"emqttd/protocol/topic"
 	"emqttd/supervisor/cell"
 )
 
@@ -27,6 +29,9 @@ func (st *stage) received(r *cast.Received) {
 			st.putOff(r)
 			return
 		}
+		if r.Place()%topic.Lanes == 0 && st.pub.Table.Large() {
+			st.ahead(r)
+		}
 		st.leads = false
 		if st.s.phase != closing && st.s.phase != leaving {
 			st.packet(p)
@@ -44,6 +49,23 @@ func (st *stage) received(r *cast.Received) {
 		if st.fanned > st.env.Limits().DeliveriesPerTurn && r.Current() != nil {
 			st.breathe(0)
 		}
+	}
+}
+
+// ahead has the routing table look for the topics of the packets that come next.
+func (st *stage) ahead(r *cast.Received) {
+	var names [topic.Lanes][]byte
+	n := 0
+	next := r.Packets[min(r.Place(), len(r.Packets)):]
+	for _, p := range next[:min(len(next), topic.Lanes)] {
+		pub, ok := p.(*packet.Publish)
+		if ok && len(pub.Topic) > 0 && (n == 0 || !bytes.Equal(pub.Topic, names[n-1])) {
+			names[n] = pub.Topic
+			n++
+		}
+	}
+	if n > 1 {
+		st.touched = st.pub.Table.Ahead(names[:n])
 	}
 }
 

@@ -48,6 +48,32 @@ func (t *Table) Filters() int { return t.trie.Len() }
 // those that begin with a wildcard do not [v3.1.1 MQTT-4.7.2-1, v5 MQTT-4.7.2-1].
 func (t *Table) System() bool { return t.system.Load() > 0 }
 
+// manyFilters is from how many filters on it pays to look ahead.
+const manyFilters = 1 << 15
+
+// Large reports whether the table is larger than what is matched on it can stay in
+// the processor's cache: then a publisher that has several names had better tell
+// them Ahead.
+func (t *Table) Large() bool { return t.trie.Len() >= manyFilters }
+
+// Ahead reads what Match of names, of the first topic.Lanes of them, will have to
+// wait for, for all of them together. What it returns says nothing; a caller that
+// keeps it keeps the compiler from leaving the reading out.
+func (t *Table) Ahead(names [][]byte) (touched uint32) {
+	var subs [topic.Lanes]*cast.Subscription
+	for i, e := range t.trie.Ahead(names) {
+		if e != nil {
+			subs[i] = e.one.Load()
+		}
+	}
+	for _, s := range subs {
+		if s != nil {
+			touched += s.Life
+		}
+	}
+	return touched
+}
+
 // entry is what the table has for one filter. Readers load, the writer (who
 // holds Table.mu) stores. Most filters of a large table have one subscriber: he
 // needs no list.

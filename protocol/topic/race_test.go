@@ -47,6 +47,11 @@ func TestReadersAlwaysFindWhatIsNotBeingChanged(t *testing.T) {
 					t.Errorf("%s is there and was not got", on)
 					return
 				}
+				wide := fmt.Appendf(nil, "a/w%d/state/on", r.IntN(6000))
+				if v := trie.Ahead([][]byte{[]byte(on), wide})[1]; v != nil && *v != string(wide) {
+					t.Errorf("%s found for %s", *v, wide)
+					return
+				}
 				dst = out
 			}
 		}()
