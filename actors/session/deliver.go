@@ -20,7 +20,7 @@ func (st *stage) dispatch(d *cast.Dispatch) {
 		st.late(d)
 		return
 	}
-	for _, m := range st.straight(d) {
+	for _, m := range st.turnOver(d, st.straight(d)) {
 		if d.Sub.Lookup && m.Retain && m.ID.Seq != 0 && st.lookedUp(m, d.Sub.Start.Load()) {
 			continue // the lookup finds it; what there was no room to retain has no position
 		}
@@ -84,6 +84,37 @@ func (st *stage) straight1(out *cast.Deliver, run []*message.Message, d *cast.Di
 		st.x.Count(&st.self.Busy, int64(n))
 	}
 	return n
+}
+
+// turnOver takes from the front of a run what pushes the oldest out of a queue that
+// is full, of a session without a record in the store, for which none has to be
+// looked at by itself: else a client that reads nothing costs those who publish as
+// much as one that reads. It returns the rest.
+func (st *stage) turnOver(d *cast.Dispatch, run []*message.Message) []*message.Message {
+	lim := st.env.Limits()
+	if len(run) == 0 || min(run[0].QoS, d.Sub.QoS) == packet.QoS0 || d.Share != nil || st.durable() || st.env.Trace.On() ||
+		lim.MaxQueued == 0 || st.queue.Len(st.x) != lim.MaxQueued || st.left() > 0 {
+		return run
+	}
+	q := st.queue.Edit(st.x)
+	n, bytes := 0, 0
+	for _, m := range run {
+		old, qos := q.Front(), min(m.QoS, d.Sub.QoS)
+		more := m.Size() - old.msg.Size()
+		if qos == packet.QoS0 || m.Retain || m.Expiry != 0 || old.share != nil || st.s.queued+bytes+more > lim.MaxQueuedBytes {
+			break
+		}
+		st.x.Blame(m)
+		q.Pop()
+		q.Push(item{msg: m, qos: qos, subIDs: d.Sub.SubIDs()})
+		bytes += more
+		n++
+	}
+	if n > 0 {
+		st.drop(metrics.DropQueueFull, n)
+		st.charge(bytes)
+	}
+	return run[n:]
 }
 
 // launch puts a message that is neither retained nor sent again into the window, and

@@ -4,6 +4,7 @@ package session_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"emqttd/actors/metrics"
 	"emqttd/actors/router"
 	"emqttd/actors/store"
+	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
 	"emqttd/supervisor/stagetest"
 )
@@ -212,6 +214,54 @@ func TestAClientThatDoesNotReadChokesQoS0(t *testing.T) {
 	require.Zero(t, d.env.Metrics.Choked.Load(), "a client that is away reads when it comes back")
 	d.publish(msg(0, "t", "x"))
 	require.EqualValues(t, 2, dropped(metrics.DropQueueFull))
+}
+
+// TestARunTurnsAFullQueueOverAsItsMessagesWould: what a client that does not read is
+// sent in runs leaves it where the same messages one by one do.
+func TestARunTurnsAFullQueueOverAsItsMessagesWould(t *testing.T) {
+	play := func(seed uint64, runs bool) (sent []string, figures []int64) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		d := newDesk(t, stagetest.New(t))
+		e := d.open(nil)
+		d.subscribe(e, filter("t", 1))
+		e.answered()
+		e.Pending.Store(d.limits.OutHigh)
+		sub := &cast.Subscription{Subscriber: &cast.Subscriber{Session: d.s.Cell()}, Filter: "t", QoS: packet.QoS(r.IntN(3)), Life: 1}
+		var all []*message.Message
+		for i := range 4 + r.IntN(30) {
+			m := msg(packet.QoS(min(2, r.IntN(8))), "t", fmt.Sprint(i, strings.Repeat("x", []int{10, 10, 10, 700, 3000}[r.IntN(5)])))
+			m.Retain = r.IntN(10) == 0
+			if r.IntN(10) == 0 {
+				m.Expiry = d.w.Clock.Now() + int64(r.IntN(2)*1e9)
+			}
+			all = append(all, m)
+		}
+		for len(all) > 0 {
+			n := 1
+			if cut := 1 + r.IntN(12); runs {
+				n = min(cut, len(all))
+			}
+			d.tell(&cast.Dispatch{Sub: sub, Messages: all[:n]})
+			all = all[n:]
+		}
+		figures = []int64{d.env.Metrics.QueuedBytes.Load()}
+		for i := range d.env.Metrics.Dropped {
+			figures = append(figures, d.env.Metrics.Dropped[i].Load())
+		}
+		e.Pending.Store(0)
+		d.tell(&cast.Drained{})
+		for id := packet.ID(1); id < 20; id++ {
+			sent = append(sent, e.sent()...)
+			d.ack(e, packet.PUBACK, id)
+		}
+		return sent, append(figures, d.env.Metrics.QueuedBytes.Load())
+	}
+	for seed := range uint64(200) {
+		sent, figures := play(seed, false)
+		inRuns, theirs := play(seed, true)
+		require.Equal(t, sent, inRuns, "seed %d", seed)
+		require.Equal(t, figures, theirs, "seed %d", seed)
+	}
 }
 
 func TestAMessageThatExpiresInTheQueueIsNotSent(t *testing.T) {

@@ -261,6 +261,9 @@ func (e QueueEdit[T]) Front() *T {
 // Pop removes the oldest element. There is one.
 func (e QueueEdit[T]) Pop() { e.l.pops++ }
 
+// Push appends v.
+func (e QueueEdit[T]) Push(v T) { e.l.pushed = append(e.l.pushed, v) }
+
 // Len is the length as the decision sees it.
 func (q *Queue[T]) Len(x *Context) int {
 	if l := find[queueLog[T]](x, q); l != nil {
