@@ -30,6 +30,10 @@
 // among a million filters waits for memory, not for instructions: matching took a
 // third less in the broker (BenchmarkRoute in supervisor/broker).
 //
+// 2026-11: Ahead, because the four places that a look-up among a million filters
+// waits for can be waited for together when several names are to be looked up:
+// 615 -> 364 ns a name (BenchmarkTrieAhead).
+//
 // 2026-11: siblings are kept in hash tables whose slots follow the order of the
 // hash, instead of sorted lists, because one structure then gives the router a
 // look-up in one probe and the administration and the retained messages a walk
