@@ -178,7 +178,18 @@ func connsOf(s *session, got []receipt) []int {
 // tangled reports whether a connection m was sent on may have been in another
 // session than its publisher took it for: sent again, it is taken again.
 func (h *history) tangled(m *msg) bool {
-	return slices.ContainsFunc(m.conns, func(c int) bool { return h.conns[c] != nil && h.conns[c].tangled() })
+	if slices.ContainsFunc(m.conns, func(c int) bool { return h.conns[c] != nil && h.conns[c].tangled() }) {
+		return true
+	}
+	if len(m.conns) == 0 {
+		return false
+	}
+	for c := h.conns[m.conns[len(m.conns)-1]]; c != nil && c.id != m.conns[0]; c = c.prev {
+		if c.accepted != never && c.replaced() {
+			return true
+		}
+	}
+	return false
 }
 
 // readLate reports whether a message was read, on a connection that a kill had cut

@@ -70,6 +70,26 @@ var kept = []struct{ name, text string }{
 		get b2 m1 t q2
 		ack c6 m1
 		settle`},
+	{"QoS 2 sent again to a session that a CONNECT unheard of has begun is new to it", `
+		open b1 clean
+		ok b1
+		sub b1 r1 t q2
+		suback b1 r1 0x02
+		open a2
+		ok a2
+		pub a2 m1 t q2
+		get b1 m1 t q2
+		open a3 never
+		restart
+		close a2 server
+		close a3 server
+		wait 10s
+		open a4 never
+		ok a4 present
+		pub a4 m1 t q2 dup
+		get b1 m1 t q2
+		ack a4 m1
+		settle`},
 	{"what a member leaves undone is its client's again when that joins anew", `
 		open a1 clean
 		ok a1
@@ -454,6 +474,26 @@ var broken = []struct {
 		open b3 never
 		ok b3 present
 		settle`, "m2 of a, acknowledged, never reached b"},
+	{"QoS 2 sent again to a session that a CONNECT unheard of has left as it was", ClauseOnce, `
+		open b1 clean
+		ok b1
+		sub b1 r1 t q2
+		suback b1 r1 0x02
+		open a2 never
+		ok a2
+		pub a2 m1 t q2
+		get b1 m1 t q2
+		open a3 never
+		restart
+		close a2 server
+		close a3 server
+		wait 10s
+		open a4 never
+		ok a4 present
+		pub a4 m1 t q2 dup
+		get b1 m1 t q2
+		ack a4 m1
+		settle`, "b received m1 of a 2 times, QoS 2"},
 	{"a publication that went round comes twice on one connection", ClauseOnce, `
 		open a1 never
 		ok a1

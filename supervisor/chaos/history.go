@@ -307,6 +307,30 @@ func (c *conn) uncertain() bool {
 	return false
 }
 
+// replaced reports whether the session that c was given may be another one than that
+// of the connection accepted before it: of a CONNECT in between, of which nothing
+// was heard.
+func (c *conn) replaced() bool {
+	before := c.before()
+	if before == nil {
+		return false
+	}
+	for p := c.prev; p != before; p = p.prev {
+		if p.refused == never && (p.open.Clean || p.expiry == 0 || before.stays() == 0) {
+			return true
+		}
+	}
+	return false
+}
+
+// stays is how long the session stays behind c, in seconds.
+func (c *conn) stays() uint32 {
+	if c.leaving != never && c.leave.HasExpiry {
+		return c.leave.Expiry
+	}
+	return c.expiry
+}
+
 // ends notes that a session without expiry ends with its connection
 // [v3.1.1 3.1.2.4, v5 3.1.2.11.2].
 func (h *history) ends(c *conn) {
@@ -314,11 +338,7 @@ func (h *history) ends(c *conn) {
 	if s == nil || s.last != c {
 		return
 	}
-	e := c.expiry
-	if c.leaving != never && c.leave.HasExpiry {
-		e = c.leave.Expiry
-	}
-	if e == 0 {
+	if c.stays() == 0 {
 		s.end = min(s.end, min(c.leaving, c.closed))
 	}
 }
