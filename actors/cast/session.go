@@ -38,9 +38,10 @@ type Attach struct {
 	mailbox.Link
 	Start *StartSession
 	Epoch uint64
-	// Ends is the number of the session that a clean start has ended, if the store
-	// may have it: its record goes before CONNACK says that it is gone.
-	Ends uint64
+	// Ends are the numbers of the sessions that the client id had before, if the
+	// store may still have them: their records go before CONNACK says that they are
+	// gone. Immutable.
+	Ends []uint64
 }
 
 // SessionStarted answers StartSession, session (or sm, for a refusal) ->
@@ -89,6 +90,17 @@ type Expired struct {
 type Destroy struct {
 	mailbox.Link
 	Reason metrics.Close // of the connection, if there is one
+	// Kept: the store may have a record of it. The session manager is told when it
+	// has none any more (SessionGone).
+	Kept bool
+}
+
+// SessionGone tells the session manager that the store has nothing more of a
+// session, which it has ended.
+type SessionGone struct {
+	mailbox.Link
+	ClientID string
+	Number   uint64
 }
 
 // Kick closes a connection: {shutdown, conflict | kick, ..}. session, cm ->

@@ -115,11 +115,11 @@ func (d *desk) attach(change func(*cast.StartSession)) *end {
 // knock asks for the session; the answer is nil while it waits.
 func (d *desk) knock(change func(*cast.StartSession)) (*end, *cast.SessionStarted) {
 	d.t.Helper()
-	return d.knockWith(change, 0)
+	return d.knockWith(change)
 }
 
-// knockWith is knock in the place of the session with number ends, if not 0.
-func (d *desk) knockWith(change func(*cast.StartSession), ends uint64) (*end, *cast.SessionStarted) {
+// knockWith is knock in the place of the sessions with these numbers.
+func (d *desk) knockWith(change func(*cast.StartSession), ends ...uint64) (*end, *cast.SessionStarted) {
 	d.t.Helper()
 	d.epoch++
 	e := &end{Conn: casttest.New(d.t), epoch: d.epoch}

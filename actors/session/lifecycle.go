@@ -34,8 +34,8 @@ func (st *stage) attach(msg *cast.Attach) {
 		dead = nil // [v5 3.1.4-3, MQTT-3.1.3-9]: a delay that is not over dies with the new connection
 	}
 	var ops []store.Op // one commit: old and new exist never both, never neither
-	if msg.Ends != 0 {
-		ops = append(ops, store.Op{Kind: store.EndSession, Session: msg.Ends})
+	for _, number := range msg.Ends {
+		ops = append(ops, store.Op{Kind: store.EndSession, Session: number})
 	}
 	if !present {
 		ops = append(ops, st.reset()...)
@@ -322,9 +322,10 @@ func (st *stage) destroy(msg *cast.Destroy) {
 	s.will = nil
 	st.x.Set(timerWill, 0)
 	ops := st.reset()
-	if st.submit(ops, dead, st.cell, len(s.passing) > 0, committing{kind: thenPassed}) {
+	if st.submit(ops, dead, st.cell, msg.Kept || len(s.passing) > 0, committing{kind: thenPassed}) {
 		s.passTag = s.token
 	}
+	s.tells = msg.Kept
 	st.x.Count(&st.env.Metrics.Sessions, -1)
 	st.end()
 }
@@ -333,6 +334,9 @@ func (st *stage) destroy(msg *cast.Destroy) {
 // one of its commits.
 func (st *stage) end() {
 	if st.s.destroyed && st.s.destroying == 0 && st.subs.Seen(st.x) == 0 && st.waiting.Seen(st.x) == 0 {
+		if st.s.tells {
+			st.x.Cast(st.env.Pick(st.env.SM, st.clientID), &cast.SessionGone{ClientID: st.clientID, Number: st.number})
+		}
 		st.x.End()
 	}
 }

@@ -76,6 +76,7 @@ type state struct {
 	over       bool            // Expired was sent
 	lasting    bool            // the store keeps the session, though it ends with its connection, for its backlog
 	destroyed  bool
+	tells      bool // SessionGone is to be sent, see cast.Destroy
 	nextID     packet.ID
 	expiry     uint32 // seconds; 0: ends with the connection
 	maxPacket  uint32 // the client's; 0: none

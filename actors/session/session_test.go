@@ -455,6 +455,55 @@ func TestWhatComesToASessionThatHasEndedIsDroppedOrPassedOn(t *testing.T) {
 	require.True(t, d.s.Cell().Ended())
 }
 
+// TestTheSessionManagerHearsWhenTheStoreHasNothingMore of a session that has ended,
+// and not before, whichever commit it is that ends it there.
+func TestTheSessionManagerHearsWhenTheStoreHasNothingMore(t *testing.T) {
+	gone := func(d *desk) (out []string) {
+		for _, m := range d.sm.Take() {
+			if m, ok := m.(*cast.SessionGone); ok {
+				out = append(out, fmt.Sprint(m.ClientID, " ", m.Number))
+			}
+		}
+		return out
+	}
+	for name, end := range map[string]func(d *desk, e *end){
+		"by an operator": func(d *desk, _ *end) { d.tell(&cast.Destroy{Reason: metrics.CloseKicked, Kept: true}) },
+		"with a connection that took it over and was lost before its CONNACK": func(d *desk, _ *end) {
+			e, started := d.knock(func(s *cast.StartSession) { s.Expiry = 0 })
+			require.Nil(t, started)
+			d.detach(e, true)
+			d.tell(&cast.Destroy{Reason: metrics.CloseNormal, Kept: true})
+		},
+	} {
+		d := newDesk(t, stagetest.New(t))
+		e := d.open(kept)
+		d.engine.hold = true
+		end(d, e)
+		require.Empty(t, gone(d), name)
+		require.False(t, d.s.Cell().Ended(), name)
+		d.engine.hold = false
+		d.sync()
+		require.Equal(t, []string{"c 1"}, gone(d), name)
+		require.True(t, d.s.Cell().Ended(), name)
+	}
+	d := newDesk(t, stagetest.New(t))
+	d.open(nil)
+	d.tell(&cast.Destroy{Reason: metrics.CloseKicked})
+	require.Empty(t, gone(d), "it never had anything")
+	require.True(t, d.s.Cell().Ended())
+}
+
+func TestConnackWaitsForTheEndOfTheSessionsBefore(t *testing.T) {
+	d := newDesk(t, stagetest.New(t))
+	d.open(nil)
+	d.engine.hold = true
+	e, started := d.knockWith(nil, 7, 9)
+	require.Nil(t, started)
+	d.engine.hold = false
+	d.sync()
+	require.Equal(t, []string{"started present false"}, e.answered())
+}
+
 func TestConnackWaitsForTheSessionsRecord(t *testing.T) {
 	d := newDesk(t, stagetest.New(t))
 	e := d.open(kept)

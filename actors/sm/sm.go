@@ -8,13 +8,17 @@
 // connection before, whose late messages carry an epoch that its session no
 // longer answers to. A session ends only when this actor says so, so that an id
 // can never be bound to a session that is on its way out (emqttd locked such
-// clients out until they asked for a clean session).
+// clients out until they asked for a clean session). What the store may still have
+// of such a session goes with the next CONNECT of its client id, which waits for
+// that: a client that was told that it has no session must not find one after a
+// kill.
 //
 // Supervised by emqttd_sm_pool_sup, one_for_one, 10 restarts an hour. A crash
 // loses nothing: the table is the cell's.
 package sm
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
@@ -36,6 +40,9 @@ type Memory struct {
 	epochs   *atomic.Uint64
 	numbers  *atomic.Uint64
 	table    cell.Map[string, owner]
+	// ending are the sessions of client ids that have none now, as in owner.ends: a
+	// client must not hear that it has no session while a kill could bring one back.
+	ending cell.Map[string, []uint64]
 }
 
 // owner is the session of a client id and the epoch of its newest connection.
@@ -44,6 +51,17 @@ type owner struct {
 	number  uint64
 	epoch   uint64
 	kept    bool // the store may have a record of it
+	// ends are the numbers of the sessions before it that the store may still have.
+	// Immutable.
+	ends []uint64
+}
+
+// left are the sessions that the store may have when this one has ended.
+func (o owner) left() []uint64 {
+	if !o.kept {
+		return o.ends
+	}
+	return append(slices.Clip(o.ends), o.number)
 }
 
 // NewMemory makes the memory of a worker. The counters are shared by the pool:
@@ -57,10 +75,12 @@ func NewMemory(env *cast.Env, pub *session.Publisher, sessions *cell.Kind, epoch
 // client id, of which a clean start was about to end the older when the broker
 // ended, the one that was loaded first ends now.
 func (m *Memory) Load(clientID string, s *cell.Cell, number, epoch uint64) {
+	o := owner{session: s, number: number, epoch: epoch, kept: true}
 	if old, had := m.table.Loaded(clientID); had {
-		old.session.Push(&cast.Destroy{Reason: metrics.CloseNormal})
+		old.session.Push(&cast.Destroy{Reason: metrics.CloseNormal, Kept: true})
+		o.ends = old.left()
 	}
-	m.table.Load(clientID, owner{session: s, number: number, epoch: epoch, kept: true})
+	m.table.Load(clientID, o)
 }
 
 // Len is the number of sessions of the worker.
@@ -106,6 +126,8 @@ func (m *manager) Receive(ctx *cell.Context) {
 		m.start(ctx, msg)
 	case *cast.Expired:
 		m.expired(ctx, msg)
+	case *cast.SessionGone:
+		m.gone(ctx, msg)
 	case *kick:
 		m.kick(ctx, msg.clientID)
 	case *deadLetters:
@@ -127,22 +149,23 @@ func (m *manager) Receive(ctx *cell.Context) {
 // {CleanSess, ClientId, ClientPid}}.
 func (m *manager) start(ctx *cell.Context, msg *cast.StartSession) {
 	o, had := m.table.Get(ctx, msg.ClientID)
-	epoch, ends := m.epochs.Add(1), uint64(0)
+	epoch, ends := m.epochs.Add(1), o.ends
 	if had && msg.CleanStart {
-		ctx.Cast(o.session, &cast.Destroy{Reason: metrics.CloseTakeover})
+		ctx.Cast(o.session, &cast.Destroy{Reason: metrics.CloseTakeover, Kept: o.kept})
 		m.cut(ctx, msg, o)
-		had = false
-		if o.kept {
-			ends = o.number
-		}
+		had, ends = false, o.left()
 	} else if !had && m.env.Metrics.Sessions.Load() >= int64(m.env.Limits().MaxSessions) {
 		ctx.Cast(&msg.Conn.Protocol, &cast.SessionStarted{Code: packet.QuotaExceeded})
 		return
 	}
 	if !had {
+		if before, any := m.ending.Get(ctx, msg.ClientID); any {
+			ends = before
+			m.ending.Delete(ctx, msg.ClientID)
+		}
 		number := m.numbers.Add(1)
 		s := session.New(m.sessions, m.pub, msg.ClientID, number, msg.Conn)
-		o = owner{session: s.Cell(), number: number}
+		o = owner{session: s.Cell(), number: number, ends: ends}
 		ctx.Submit(m.env.Directory, &cast.SessionOpened{ClientID: msg.ClientID, Number: number, CreatedAt: ctx.Now(), Session: o.session})
 		ctx.Cast(m.env.SessionSup[msg.Conn.LoopIndex], supervisor.Start(o.session))
 		ctx.Count(&m.env.Metrics.Sessions, 1)
@@ -170,7 +193,7 @@ func (m *manager) expired(ctx *cell.Context, msg *cast.Expired) {
 		return
 	}
 	m.forget(ctx, msg.ClientID, o)
-	ctx.Cast(o.session, &cast.Destroy{Reason: metrics.CloseNormal})
+	ctx.Cast(o.session, &cast.Destroy{Reason: metrics.CloseNormal, Kept: o.kept})
 }
 
 func (m *manager) deadLetters(ctx *cell.Context, msg *deadLetters) {
@@ -185,12 +208,33 @@ func (m *manager) deadLetters(ctx *cell.Context, msg *deadLetters) {
 func (m *manager) kick(ctx *cell.Context, clientID string) {
 	if o, ok := m.table.Get(ctx, clientID); ok {
 		m.forget(ctx, clientID, o)
-		ctx.Cast(o.session, &cast.Destroy{Reason: metrics.CloseKicked})
+		ctx.Cast(o.session, &cast.Destroy{Reason: metrics.CloseKicked, Kept: o.kept})
 	}
 }
 
 // forget takes a session out of the table and the directory.
 func (m *manager) forget(ctx *cell.Context, clientID string, o owner) {
 	m.table.Delete(ctx, clientID)
+	if left := o.left(); len(left) > 0 {
+		m.ending.Put(ctx, clientID, left)
+	}
 	ctx.Submit(m.env.Directory, &cast.SessionEnded{ClientID: clientID, Session: o.session})
+}
+
+// gone is told that the store has nothing more of a session that was ended.
+func (m *manager) gone(ctx *cell.Context, msg *cast.SessionGone) {
+	without := func(ends []uint64) []uint64 {
+		return slices.DeleteFunc(slices.Clone(ends), func(n uint64) bool { return n == msg.Number })
+	}
+	if o, ok := m.table.Get(ctx, msg.ClientID); ok && slices.Contains(o.ends, msg.Number) {
+		o.ends = without(o.ends)
+		m.table.Put(ctx, msg.ClientID, o)
+	}
+	if ends, ok := m.ending.Get(ctx, msg.ClientID); ok {
+		if ends = without(ends); len(ends) > 0 {
+			m.ending.Put(ctx, msg.ClientID, ends)
+		} else {
+			m.ending.Delete(ctx, msg.ClientID)
+		}
+	}
 }

@@ -35,7 +35,7 @@ type sessions struct {
 	got    []string
 	newest map[string]*cell.Cell // by name
 	epoch  bool                  // tell epochs
-	ends   uint64                // of the newest attach
+	ends   []uint64              // of the newest attach
 }
 
 // Receive implements cell.Stage.
@@ -49,6 +49,9 @@ func (s *sessions) Receive(ctx *cell.Context) {
 		}
 	case *cast.Destroy:
 		line = fmt.Sprintf("destroy for %s", m.Reason)
+		if m.Kept {
+			line += ", kept"
+		}
 	}
 	n := &note{from: ctx.Self(), line: ctx.Self().Name() + " " + line}
 	if m, ok := ctx.Message().(*cast.Attach); ok {
@@ -61,7 +64,7 @@ type note struct {
 	mailbox.Link
 	from *cell.Cell
 	line string
-	ends uint64
+	ends []uint64
 }
 
 // Accept implements cell.Acceptor.
@@ -136,15 +139,57 @@ func TestEachConnectionOfAClientIDGetsAHigherEpoch(t *testing.T) {
 }
 
 func TestACleanStartNamesTheSessionWhoseRecordItEnds(t *testing.T) {
-	for expiry, ends := range map[uint32]uint64{0: 0, 60: 1} {
+	for expiry, ends := range map[uint32][]uint64{0: nil, 60: {1}} {
 		d := newDesk(stagetest.New(t))
-		c := casttest.New(t)
-		d.w.ProbeAt(&c.Loop, "loop", nil)
-		d.w.ProbeAt(&c.Protocol, "protocol", nil)
-		d.w.Tell(d.sm, &cast.StartSession{Conn: &c.Conn, ClientID: "a", Expiry: expiry})
+		d.keep(t, "a", expiry)
 		d.start(t, "a", true)
 		require.Equal(t, ends, d.sessions.ends, "expiry %d", expiry)
 	}
+}
+
+// keep is a CONNECT whose session stays for so many seconds.
+func (d *desk) keep(t *testing.T, clientID string, expiry uint32) {
+	c := casttest.New(t)
+	d.w.ProbeAt(&c.Loop, "loop", nil)
+	d.w.ProbeAt(&c.Protocol, "protocol", nil)
+	d.w.Tell(d.sm, &cast.StartSession{Conn: &c.Conn, ClientID: clientID, Expiry: expiry})
+}
+
+// TestWhatTheStoreMayHaveOfEndedSessionsGoesWithTheNext: however they have ended, a
+// CONNACK without a session must not be followed, after a kill, by one with it.
+func TestWhatTheStoreMayHaveOfEndedSessionsGoesWithTheNext(t *testing.T) {
+	d := newDesk(stagetest.New(t))
+	next := func(clean bool) []uint64 {
+		d.env.Metrics.Sessions.Store(0) // the probes do not count themselves out
+		d.start(t, "a", clean)
+		return d.sessions.ends
+	}
+	ends := func() []uint64 { return next(false) }
+	d.keep(t, "a", 60) // session 1
+	d.sessions.take()
+	sm.Kick(d.env, "a")
+	d.w.Drain()
+	require.Equal(t, []string{"session/a destroy for kicked, kept"}, d.sessions.take())
+	require.Equal(t, []uint64{1}, ends(), "session 2 begins, which the store has nothing of")
+	require.Equal(t, []uint64{1}, ends(), "resumed, while the CONNACK before may not have come")
+	require.Equal(t, []uint64{1}, next(true), "session 3")
+	d.keep(t, "a", 60)
+	require.Equal(t, []uint64{1}, d.sessions.ends)
+	d.w.Tell(d.sm, &cast.Expired{ClientID: "a", Session: d.sessions.newest["session/a"], Epoch: 5})
+	require.Equal(t, []uint64{1, 3}, ends(), "session 4")
+	d.w.Tell(d.sm, &cast.SessionGone{ClientID: "a", Number: 1})
+	require.Equal(t, []uint64{3}, ends())
+	sm.Kick(d.env, "a")
+	d.w.Drain()
+	for _, word := range []*cast.SessionGone{{ClientID: "a", Number: 7}, {ClientID: "b", Number: 3}} {
+		d.w.Tell(d.sm, word)
+	}
+	require.Equal(t, []uint64{3}, ends(), "session 5")
+	sm.Kick(d.env, "a")
+	d.w.Tell(d.sm, &cast.SessionGone{ClientID: "a", Number: 3})
+	require.Empty(t, ends(), "session 6")
+	d.start(t, "b", false)
+	require.Empty(t, d.sessions.ends)
 }
 
 // TestACleanStartGetsASessionOfItsOwn [v3.1.1 MQTT-3.1.2-6, v5 MQTT-3.1.2-4].
