@@ -66,6 +66,7 @@ type Listener struct {
 	TurnedDenied   int64  `json:"turned_away_denied"`
 
 	NotAfter *time.Time `json:"certificate_not_after,omitempty"` // of the chain, the first to expire; missing: no TLS
+	Expiring bool       `json:"certificate_expiring,omitempty"`  // the alarm about it is raised, see runtime.certificate_expiry_alarm
 }
 
 // Client is a connected client.

@@ -62,6 +62,14 @@ func (b *Broker) checkExpiry(listener string, s *tls.Server, within time.Duratio
 		Title: "the certificate of " + listener + " expires soon", Summary: fmt.Sprintf("%s, in %s", said, days(left)), RaisedAt: now})
 }
 
+// expiring reports whether the alarm about a listener's certificate is raised.
+func (b *Broker) expiring(listener string) bool {
+	b.expiries.mu.Lock()
+	defer b.expiries.mu.Unlock()
+	e := b.expiries.of[listener]
+	return e.of > 0 && e.near.Raised
+}
+
 // alarm raises a or clears it.
 func (b *Broker) alarm(is bool, a alarm.Alarm) {
 	if is {

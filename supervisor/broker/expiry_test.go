@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"emqttd/actors/alarm"
+	"emqttd/listeners/api"
 	"emqttd/supervisor/broker/brokertest"
 	"emqttd/supervisor/broker/config"
 )
@@ -72,12 +73,13 @@ func TestTheAlarmOfACertificateIsSetByTheConfiguration(t *testing.T) {
 	ca.until = time.Now().Add(time.Hour)
 	cert, key := ca.files(dir, "short")
 	sets := func(within string) []string {
-		return []string{"runtime.certificate_expiry_alarm=" + within, "runtime.certificate_check=0s", "store.engine=memory", "dashboard.bind=",
-			"listeners.tcp.default.bind=", "listeners.ws.default.bind=",
+		return []string{"runtime.certificate_expiry_alarm=" + within, "runtime.certificate_check=0s", "store.engine=memory", "dashboard.bind=127.0.0.1:0",
+			"dashboard.viewers.guest=guest guest", "listeners.tcp.default.bind=", "listeners.ws.default.bind=",
 			"listeners.tls.default={bind: \"127.0.0.1:0\", tls: {cert_file: " + cert + ", key_file: " + key + "}}"}
 	}
 	b := brokertest.Start(t, sets("2h")...)
 	require.Equal(t, map[string]alarm.Severity{"certificate_expires_tls:default": alarm.Warning}, raised(b))
+	w := browse(t, b).guest()
 	for _, step := range []struct {
 		within string
 		want   int
@@ -88,6 +90,10 @@ func TestTheAlarmOfACertificateIsSetByTheConfiguration(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, need)
 		require.Len(t, raised(b), step.want, step.within)
+		var ls []api.Listener
+		w.get("/listeners", &ls)
+		require.Equal(t, step.want > 0, ls[0].Expiring, "what the page warns of")
+		require.NotNil(t, ls[0].NotAfter)
 	}
 }
 

@@ -111,7 +111,7 @@ func (b inspector) Listeners() []api.Listener {
 			MaxConnectRate: rules.MaxRate, Accepted: int64(p.core.Accepted()), TurnedFull: p.door.Turned.Full.Load(),
 			TurnedDenied: p.door.Turned.Denied.Load()}
 		if p.core.TLS != nil {
-			l.NotAfter = &p.core.TLS.FirstToExpire().NotAfter
+			l.NotAfter, l.Expiring = &p.core.TLS.FirstToExpire().NotAfter, b.expiring(base.Name)
 		}
 		out = append(out, l)
 	}

@@ -43,6 +43,7 @@ export interface Listener {
   turned_away_full: number
   turned_away_denied: number
   certificate_not_after?: string
+  certificate_expiring?: boolean
 }
 
 export interface Gauge {

@@ -204,7 +204,7 @@ function Listeners() {
                   <Badge tone={l.running ? 'ok' : 'bad'}>{l.running ? 'open' : 'closed'}</Badge>
                   {l.loopback && <Badge title="Only this machine can reach it">loopback</Badge>}
                   {l.allow_anonymous && <Badge tone={l.loopback ? 'plain' : 'warn'}>anonymous allowed</Badge>}
-                  {l.certificate_not_after && <Certificate until={l.certificate_not_after} />}
+                  {l.certificate_not_after && <Certificate until={l.certificate_not_after} soon={l.certificate_expiring} />}
                 </span>
               ),
             },
@@ -222,14 +222,12 @@ function Listeners() {
 }
 
 /** Certificate says how long a listener's certificate, and all above it, are good. */
-function Certificate({ until }: { until: string }) {
+function Certificate({ until, soon }: { until: string; soon?: boolean }) {
   const left = (Date.parse(until) - Date.now()) / 1000
   const title = `The certificate, or one that signs it, ends ${time(until)}`
   if (left <= 0) return <Badge tone="bad" title={title}>certificate expired</Badge>
-  return <Badge tone={left < soon ? 'warn' : 'plain'} title={title}>certificate: {duration(left)} left</Badge>
+  return <Badge tone={soon ? 'warn' : 'plain'} title={title}>certificate: {duration(left)} left</Badge>
 }
-
-const soon = 14 * 86400 // seconds; about when the broker's alarm comes
 
 export const sessions: Page = {
   id: 'sessions',
