@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-	"syscall"
 	"time"
 
 	"emqttd/listeners/api"
@@ -82,14 +81,6 @@ func processMemory() (v [4]int64) {
 		v[i] = int64(s[i].Value.Uint64())
 	}
 	return v
-}
-
-func maxFiles() int64 {
-	var r syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil {
-		return 0
-	}
-	return int64(r.Cur)
 }
 
 // Ready implements api.Broker.

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
 	"emqttd/actors/store"
@@ -68,7 +68,7 @@ func openAsABrokerDoes(b *testing.B, dir string) *Engine {
 
 // plain is what the disk allows: a file, one write and one sync for a group.
 func plain(b *testing.B) func([]*store.Commit, func(error)) {
-	f, err := os.Create(filepath.Join(b.TempDir(), "log"))
+	f, err := vfs.Default.Create(filepath.Join(b.TempDir(), "log"), vfs.WriteCategoryUnspecified)
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, f.Close()) })
 	var buf []byte
@@ -83,7 +83,7 @@ func plain(b *testing.B) func([]*store.Commit, func(error)) {
 		}
 		_, err := f.Write(buf)
 		if err == nil {
-			err = syscall.Fdatasync(int(f.Fd()))
+			err = f.SyncData()
 		}
 		done(err)
 	}
