@@ -56,7 +56,7 @@ func (st *stage) received(r *cast.Received) {
 func (st *stage) ahead(r *cast.Received) {
 	var names [topic.Lanes][]byte
 	n := 0
-	next := r.Packets[min(r.Place(), len(r.Packets)):]
+	next := r.Packets[r.Place():]
 	for _, p := range next[:min(len(next), topic.Lanes)] {
 		pub, ok := p.(*packet.Publish)
 		if ok && len(pub.Topic) > 0 && (n == 0 || !bytes.Equal(pub.Topic, names[n-1])) {

@@ -47,7 +47,7 @@ func (t *Trie[V]) Ahead(names [][]byte) (found [Lanes]*V) {
 // if the way ends before.
 func (t *tree[V]) large(name string) (*slot[V], uint32) {
 	n := &t.root
-	for pos := 0; pos >= 0 && pos < len(name); {
+	for pos := 0; pos < len(name); {
 		kids := n.kids.Load()
 		if kids == nil {
 			return nil, 0

@@ -143,10 +143,7 @@ func (h *history) fateOf(c *conn) fate {
 // delayed is the fate of a will whose connection has died.
 func (h *history) delayed(c, next *conn, taken bool, cause int, at int64) fate {
 	delay := int64(c.open.Will.Delay)
-	expiry := c.expiry
-	if c.leaving != never && c.leave.HasExpiry {
-		expiry = c.leave.Expiry
-	}
+	expiry := c.stays()
 	if expiry != Never {
 		delay = min(delay, int64(expiry)) // the end of the session ends the delay [v5 3.1.3.2.2]
 	}
