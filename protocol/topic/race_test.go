@@ -5,6 +5,7 @@ package topic
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,7 @@ import (
 // and tables grow, are divided and shrink under the readers. Run it with -race.
 func TestReadersAlwaysFindWhatIsNotBeingChanged(t *testing.T) {
 	trie := NewTrie[string](0)
+	second := func(filter string) uint32 { return trie.tree.hash.hash(strings.Split(filter, "/")[1]) }
 	const fixed = 50
 	for i := range fixed {
 		put(trie, fmt.Sprintf("a/%d/state/on", i))
@@ -48,7 +50,8 @@ func TestReadersAlwaysFindWhatIsNotBeingChanged(t *testing.T) {
 					return
 				}
 				wide := fmt.Appendf(nil, "a/w%d/state/on", r.IntN(6000))
-				if v := trie.Ahead([][]byte{[]byte(on), wide})[1]; v != nil && *v != string(wide) {
+				// Ahead compares hashes alone, and some of 6,000 may be equal.
+				if v := trie.Ahead([][]byte{[]byte(on), wide})[1]; v != nil && second(*v) != second(string(wide)) {
 					t.Errorf("%s found for %s", *v, wide)
 					return
 				}

@@ -48,8 +48,9 @@ func Example() {
 
 // The walk of one PUBLISH with QoS 1 from socket to socket: what each actor
 // handles, in order. The acknowledgement leaves while the message is on its way.
+// Nobody hibernates, or waking them would be part of the walk.
 func Example_walk() {
-	cfg, _, err := config.Load(config.Sources{Sets: []string{"listeners.tcp.default.bind=127.0.0.1:0", "dashboard.bind=", "listeners.ws.default.bind=", "runtime.loops=1", "store.engine=memory"}})
+	cfg, _, err := config.Load(config.Sources{Sets: []string{"listeners.tcp.default.bind=127.0.0.1:0", "dashboard.bind=", "listeners.ws.default.bind=", "runtime.loops=1", "runtime.hibernate_after=0s", "store.engine=memory"}})
 	if err != nil {
 		panic(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -68,7 +69,8 @@ func TestASimulationLeavesNothingBehind(t *testing.T) {
 	for seed := range uint64(10) {
 		sim.Run(sim.Options{Seed: seed})
 	}
-	require.LessOrEqual(t, runtime.NumGoroutine(), before)
+	// One that a Goexit ended may still be on its way out; and Eventually has one.
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 10*time.Second, time.Millisecond)
 }
 
 func TestAFailureSaysHowToReplayIt(t *testing.T) {
