@@ -89,14 +89,7 @@ func (a *actorOf) Receive(ctx *cell.Context) {
 	switch msg := ctx.Message().(type) {
 	case *Commit:
 		ctx.Keep()
-		a.queue.Push(ctx, msg)
-		if msg.Early && msg.Reply != nil && !slot.See(ctx, &a.state).broken {
-			ctx.Cast(msg.Reply, &Committed{Tag: msg.Tag})
-		}
-		if msg.Waits() {
-			slot.Edit(ctx, &a.state).waiting++
-		}
-		a.collect(ctx)
+		a.commit(ctx, msg)
 	case *written:
 		a.written(ctx, msg)
 	case *cell.TimerFired:
@@ -111,6 +104,17 @@ func (a *actorOf) Receive(ctx *cell.Context) {
 	default:
 		a.log.Warn().Str("actor", ctx.Self().Name()).Type("message", msg).Msg("unexpected message")
 	}
+}
+
+func (a *actorOf) commit(ctx *cell.Context, msg *Commit) {
+	a.queue.Push(ctx, msg)
+	if msg.Early && msg.Reply != nil && !slot.See(ctx, &a.state).broken {
+		ctx.Cast(msg.Reply, &Committed{Tag: msg.Tag})
+	}
+	if msg.Waits() {
+		slot.Edit(ctx, &a.state).waiting++
+	}
+	a.collect(ctx)
 }
 
 // collect begins a group when the engine has nothing to do, and hands it on when it
@@ -219,15 +223,13 @@ func (a *actorOf) flushed(ctx *cell.Context) {
 	}
 }
 
-// poison answers what crashed the actor twice. The end of a write is decided
-// about all the same: its group is durable, and without it nothing would ever be
-// written again.
+// poison decides about what crashed the actor twice all the same. With a commit
+// actors and store would have different truths, and without the end of a write
+// nothing would ever be written again.
 func (a *actorOf) poison(ctx *cell.Context, p *cell.Poison) {
 	switch msg := p.Message.(type) {
 	case *Commit:
-		if msg.Reply != nil {
-			ctx.Cast(msg.Reply, &Committed{Tag: msg.Tag, Err: errPoison})
-		}
+		a.commit(ctx, msg)
 	case *written:
 		a.written(ctx, msg)
 	case *cell.TimerFired:

@@ -413,11 +413,8 @@ func poisonCommit(t *testing.T, open func() store.Engine) {
 		b.commit()
 	}
 	b.drain()
-	require.ElementsMatch(t, upTo(4), b.tags(), "each is answered once")
-	for _, a := range b.answers {
-		require.Equal(t, a.Tag == 2, a.Err != nil, "commit %d: %v", a.Tag, a.Err)
-	}
-	require.Equal(t, []uint64{1, 3, 4}, seqs(one(t, e).Queue))
+	require.Equal(t, upTo(4), b.tags(), "each is answered once, in its order")
+	require.Equal(t, upTo(4), seqs(one(t, e).Queue))
 	require.Empty(t, b.failures)
 	require.NoError(t, e.Close())
 }
