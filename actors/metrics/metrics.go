@@ -87,7 +87,6 @@ type Metrics struct {
 	Connections                  Counter      // open sockets
 	Connected                    Counter      // with an accepted CONNECT
 	Accepted                     Counter      // sockets since the start
-	Subscriptions                Counter
 	Sessions                     Counter
 	Banned                       Counter
 	QueuedBytes                  Counter // waiting in sessions; a message counts once for each

@@ -55,18 +55,6 @@ func (r *router) Receive(ctx *cell.Context) {
 func (r *router) route(ctx *cell.Context, msg *cast.Route) {
 	ctx.Keep()
 	ctx.Submit(r.table, msg)
-	n := 0
-	for _, c := range msg.Changes {
-		switch {
-		case c.Old == nil:
-			n++
-		case c.New == nil:
-			n--
-		}
-	}
-	if n != 0 {
-		ctx.Count(&r.env.Metrics.Subscriptions, int64(n))
-	}
 	if msg.Reply != nil {
 		ctx.Cast(msg.Reply, &cast.Routed{Token: msg.Token})
 	}

@@ -96,10 +96,10 @@ func TestRoutedLeavesAfterTheSubscriptionIsEffective(t *testing.T) {
 	s := p.sub(0, "t", 1)
 	p.actor.Push(ask(p, 1, nil, s))
 	p.drain()
-	require.EqualValues(t, 1, p.env.Metrics.Subscriptions.Load())
+	require.EqualValues(t, 1, p.table.Subscriptions())
 	p.actor.Push(ask(p, 2, s, nil))
 	p.drain()
-	require.Zero(t, p.env.Metrics.Subscriptions.Load())
+	require.Zero(t, p.table.Subscriptions())
 	require.Len(t, p.heard, 2)
 }
 
@@ -132,7 +132,7 @@ func TestAnActorThatCrashesChangesTheTableOnce(t *testing.T) {
 		require.Positive(t, crashes)
 		require.Len(t, match(p.table, "t", ""), 50)
 		require.EqualValues(t, 50, p.table.Version())
-		require.EqualValues(t, 50, p.env.Metrics.Subscriptions.Load())
+		require.EqualValues(t, 50, p.table.Subscriptions())
 		require.Len(t, p.heard, 50)
 		for i, m := range p.heard {
 			require.EqualValues(t, i, m.(*cast.Routed).Token)

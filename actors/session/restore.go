@@ -123,7 +123,6 @@ func (s *Session) restoreFilter(f *store.Filter) *cast.Subscription {
 		s.state.groups++
 	}
 	s.pub.Table.Accept(&cast.Route{Changes: []cast.Change{{New: sub}}})
-	s.pub.Env.Metrics.Subscriptions.Add(1)
 	return sub
 }
 

@@ -153,7 +153,7 @@ func TestNoRouteStaysBehindItsSession(t *testing.T) {
 		c := join(t, b, clean(packet.V5, fmt.Sprint("c", i)))
 		c.subscribe(packet.QoS1, "a/+", "b/#", "$share/g/c")
 		_ = c.Close()
-		eventually(t, "routes go", func() bool { return b.Metrics().Subscriptions.Load() == 0 && b.Metrics().Sessions.Load() == 0 })
+		eventually(t, "routes go", func() bool { return b.Figures().Subscriptions() == 0 && b.Metrics().Sessions.Load() == 0 })
 		off()
 	}
 	p := join(t, b, clean(packet.V5, "p"))

@@ -41,7 +41,7 @@ func TestASessionExpires(t *testing.T) {
 	require.True(t, ack.SessionPresent)
 	back.leave()
 	eventually(t, "it expires", func() bool { return b.Metrics().Sessions.Load() == 0 })
-	require.Zero(t, b.Metrics().Subscriptions.Load())
+	require.Zero(t, b.Figures().Subscriptions())
 	_, ack = present(t, open(t, b, "tcp"), expiring("c", 1))
 	require.False(t, ack.SessionPresent)
 }

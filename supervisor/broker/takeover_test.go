@@ -46,7 +46,7 @@ func TestTakeover(t *testing.T) {
 			}
 			settled(t, b)
 			eventually(t, "sessions end", func() bool { return b.Metrics().Sessions.Load() == 0 })
-			require.Zero(t, b.Metrics().Subscriptions.Load())
+			require.Zero(t, b.Figures().Subscriptions())
 		})
 	}
 }
