@@ -95,6 +95,16 @@ type Destroy struct {
 	Kept bool
 }
 
+// NotAttached tells the session manager that an Attach was poison: the session has
+// the connection that it had. session -> sm.
+type NotAttached struct {
+	mailbox.Link
+	ClientID string
+	Session  *cell.Cell
+	Epoch    uint64 // of the Attach
+	Before   uint64 // of the connection that it had last; 0: it never had one
+}
+
 // SessionGone tells the session manager that the store has nothing more of a
 // session, which it has ended.
 type SessionGone struct {

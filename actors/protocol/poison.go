@@ -11,19 +11,26 @@ import (
 
 // poison answers a packet that crashed the actor twice: a PUBLISH of 5.0 with QoS
 // 1 or 2 gets 0x83 and the connection goes on, anything else ends it. Packets of
-// the same read before it were handled, those behind it will be.
+// the same read before it were handled, those behind it will be. Whatever else says
+// who has the session is decided about all the same: nobody would say it again.
 func (st *stage) poison(p *cell.Poison) {
 	st.poisoned()
-	r, ok := p.Message.(*cast.Received)
-	if !ok {
-		if _, closed := p.Message.(*cast.Closed); closed {
-			st.detach(metrics.ClosePoison, nil)
-			st.x.End()
-			return
-		}
+	switch m := p.Message.(type) {
+	case *cast.Received:
+		st.poisonedPacket(m)
+	case *cast.Closed:
+		st.closed(&cast.Closed{Reason: metrics.ClosePoison})
+	case *cast.Kick:
+		st.kicked(m)
+	case *cast.SessionStarted:
 		st.shut(packet.ImplementationSpecificError, metrics.ClosePoison, "poison")
-		return
+		st.sessionStarted(m) // to a connection that is over
+	default:
+		st.shut(packet.ImplementationSpecificError, metrics.ClosePoison, "poison")
 	}
+}
+
+func (st *stage) poisonedPacket(r *cast.Received) {
 	r.Rewind()
 	if c, ok := r.Current().(*packet.Connect); ok && st.s.phase == fresh {
 		st.s.request, st.s.version, st.s.clientID = c, c.Version, c.ClientID // it is answered with a CONNACK

@@ -82,18 +82,27 @@ func (r *retainer) Receive(ctx *cell.Context) {
 	case *busy:
 		r.wait(ctx, msg.match)
 	case *cell.TimerFired:
-		if msg.Key == timerRetry {
-			r.again(ctx)
-		} else {
-			r.expire(ctx)
-		}
+		r.timer(ctx, msg)
 	case *cell.Poison:
-		if m, ok := msg.Message.(*cast.Match); ok {
+		switch m := msg.Message.(type) {
+		case *cast.Match:
 			ctx.Cast(m.Reply, &cast.Matched{Token: m.Token, Done: true})
+		case *busy:
+			r.wait(ctx, m.match)
+		case *cell.TimerFired:
+			r.timer(ctx, m)
 		}
 	case *cell.Skip:
 	default:
 		r.env.Log.Warn().Str("actor", ctx.Self().Name()).Type("message", msg).Msg("unexpected message")
+	}
+}
+
+func (r *retainer) timer(ctx *cell.Context, t *cell.TimerFired) {
+	if t.Key == timerRetry {
+		r.again(ctx)
+	} else {
+		r.expire(ctx)
 	}
 }
 

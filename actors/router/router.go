@@ -13,6 +13,8 @@
 package router
 
 import (
+	"slices"
+
 	"github.com/rs/zerolog"
 
 	"emqttd/actors/cast"
@@ -128,9 +130,19 @@ func (t *Table) Others(ref *cast.ShareRef, not *cell.Cell) bool {
 }
 
 // poison answers a request that cannot be decided: the session that waits for
-// it is told, and closes its connection.
+// it is told, and closes its connection. What only removes routes may come from a
+// session that is over, and a message that goes to another member is in nobody's
+// hands else: that is decided about all the same.
 func (r *router) poison(ctx *cell.Context, p *cell.Poison) {
-	if m, ok := p.Message.(*cast.Route); ok && m.Reply != nil {
-		ctx.Cast(m.Reply, &cast.Routed{Token: m.Token, Failed: true})
+	switch m := p.Message.(type) {
+	case *cast.Route:
+		switch {
+		case !slices.ContainsFunc(m.Changes, func(c cast.Change) bool { return c.New != nil }):
+			r.route(ctx, m)
+		case m.Reply != nil:
+			ctx.Cast(m.Reply, &cast.Routed{Token: m.Token, Failed: true})
+		}
+	case *cast.Redispatch:
+		r.redispatch(ctx, m)
 	}
 }

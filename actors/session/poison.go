@@ -16,7 +16,9 @@ import (
 
 // poison answers a message that crashed the session twice. What another session
 // or the store has sent becomes a dead letter and the session goes on; what came
-// from the client costs the client its connection.
+// from the client costs the client its connection. Without a connection there is
+// nobody to pay, and for the end of a connection or session, or of a commit, nobody
+// to say it again: that is decided about all the same.
 func (st *stage) poison(p *cell.Poison) {
 	culprit, _ := p.Crash.Blame.(*message.Message)
 	switch m := p.Message.(type) {
@@ -49,7 +51,15 @@ func (st *stage) poison(p *cell.Poison) {
 		st.x.Submit(teller(m.done), &changed{})
 	case *cast.Attach:
 		st.x.Cast(&m.Start.Conn.Protocol, &cast.SessionStarted{Code: packet.ImplementationSpecificError})
+		st.x.Cast(st.env.Pick(st.env.SM, st.clientID),
+			&cast.NotAttached{ClientID: st.clientID, Session: st.cell, Epoch: m.Epoch, Before: st.s.epoch})
+	case *cast.Detach, *cast.Destroy, *store.Committed:
+		st.decide(m)
 	default:
+		if st.s.conn == nil {
+			st.decide(m)
+			return
+		}
 		st.kick(packet.ImplementationSpecificError, metrics.ClosePoison)
 	}
 }

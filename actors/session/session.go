@@ -232,7 +232,20 @@ type stage struct {
 func (st *stage) Receive(ctx *cell.Context) {
 	st.x, st.rest = ctx, nil
 	st.begin()
-	switch msg := ctx.Message().(type) {
+	st.decide(ctx.Message())
+	switch ctx.Message().(type) {
+	case *cell.Poison, *cell.Skip: // the queue may hold what crashes next: that waits for a message of its own
+	default:
+		st.fill()
+	}
+	st.flush()
+	if st.rest != nil {
+		ctx.Commit(st.rest) // the last act: what followed it would be tried at the next part
+	}
+}
+
+func (st *stage) decide(msg cell.Message) {
+	switch msg := msg.(type) {
 	case *cast.Dispatch:
 		st.dispatch(msg)
 	case *cast.Acked:
@@ -278,16 +291,7 @@ func (st *stage) Receive(ctx *cell.Context) {
 		st.poison(msg)
 	case *cell.Skip:
 	default:
-		st.log.Warn().Str("actor", ctx.Self().Name()).Type("message", msg).Msg("unexpected message")
-	}
-	switch ctx.Message().(type) {
-	case *cell.Poison, *cell.Skip: // the queue may hold what crashes next: that waits for a message of its own
-	default:
-		st.fill()
-	}
-	st.flush()
-	if st.rest != nil {
-		ctx.Commit(st.rest) // the last act: what followed it would be tried at the next part
+		st.log.Warn().Str("actor", st.cell.Name()).Type("message", msg).Msg("unexpected message")
 	}
 }
 

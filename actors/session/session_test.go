@@ -17,6 +17,7 @@ import (
 	"emqttd/actors/store"
 	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
+	"emqttd/supervisor/cell"
 	"emqttd/supervisor/stagetest"
 )
 
@@ -312,7 +313,21 @@ func TestATakeoverTellsTheOldConnectionAndIgnoresWhatItSaysLater(t *testing.T) {
 	d.ack(second, packet.PUBACK, 1)
 }
 
-// TestWill: one will per death, at its time.
+// crashAtEnds makes the session crash whenever it is told of an end.
+type crashAtEnds struct{}
+
+// At implements cell.Hook.
+func (crashAtEnds) At(c *cell.Cell, p cell.Phase, m cell.Message) {
+	if p != cell.Decide || c.Kind().Name != "session" {
+		return
+	}
+	switch m.(type) {
+	case *cast.Detach, *cast.Destroy, *cell.TimerFired, *store.Committed:
+		panic("injected")
+	}
+}
+
+// TestWill: one will per death, at its time; also where all that says so is poison.
 func TestWill(t *testing.T) {
 	for name, tt := range map[string]struct {
 		connect func(*cast.StartSession)
@@ -332,11 +347,15 @@ func TestWill(t *testing.T) {
 		"a second detach of a connection already off": {will("w", 0), func(d *desk, e *end) { d.detach(e, true); d.detach(e, true) }, []string{"w"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, stagetest.New(t))
-			witness := d.witness("will")
-			e := d.open(tt.connect)
-			tt.then(d, e)
-			require.Equal(t, tt.want, heard(witness))
+			for _, hook := range []cell.Hook{nil, crashAtEnds{}} {
+				d := newDesk(t, stagetest.New(t))
+				witness := d.witness("will")
+				e := d.open(tt.connect)
+				cell.SetHook(hook)
+				tt.then(d, e)
+				cell.SetHook(nil)
+				require.Equal(t, tt.want, heard(witness), "%T", hook)
+			}
 		})
 	}
 }

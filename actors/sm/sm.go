@@ -119,13 +119,17 @@ type manager struct {
 }
 
 // Receive implements cell.Stage.
-func (m *manager) Receive(ctx *cell.Context) {
-	switch msg := ctx.Message().(type) {
+func (m *manager) Receive(ctx *cell.Context) { m.decide(ctx, ctx.Message()) }
+
+func (m *manager) decide(ctx *cell.Context, msg cell.Message) {
+	switch msg := msg.(type) {
 	case *cast.StartSession:
 		ctx.Keep()
 		m.start(ctx, msg)
 	case *cast.Expired:
 		m.expired(ctx, msg)
+	case *cast.NotAttached:
+		m.notAttached(ctx, msg)
 	case *cast.SessionGone:
 		m.gone(ctx, msg)
 	case *kick:
@@ -138,6 +142,8 @@ func (m *manager) Receive(ctx *cell.Context) {
 			ctx.Cast(&p.Conn.Protocol, &cast.SessionStarted{Code: packet.ImplementationSpecificError})
 		case *deadLetters:
 			p.request.NoSession(ctx)
+		default: // a session that is over, and nobody who would say so again
+			m.decide(ctx, p)
 		}
 	case *cell.Skip:
 	default:
@@ -192,8 +198,22 @@ func (m *manager) expired(ctx *cell.Context, msg *cast.Expired) {
 	if !ok || o.session != msg.Session || o.epoch != msg.Epoch {
 		return
 	}
-	m.forget(ctx, msg.ClientID, o)
-	ctx.Cast(o.session, &cast.Destroy{Reason: metrics.CloseNormal, Kept: o.kept})
+	m.end(ctx, msg.ClientID, o, metrics.CloseNormal)
+}
+
+// notAttached gives a session the epoch back that it answers to. One that never had
+// a connection ends: nobody will come to end it.
+func (m *manager) notAttached(ctx *cell.Context, msg *cast.NotAttached) {
+	o, ok := m.table.Get(ctx, msg.ClientID)
+	if !ok || o.session != msg.Session || o.epoch != msg.Epoch {
+		return
+	}
+	if msg.Before == 0 {
+		m.end(ctx, msg.ClientID, o, metrics.CloseNormal)
+		return
+	}
+	o.epoch = msg.Before
+	m.table.Put(ctx, msg.ClientID, o)
 }
 
 func (m *manager) deadLetters(ctx *cell.Context, msg *deadLetters) {
@@ -207,18 +227,18 @@ func (m *manager) deadLetters(ctx *cell.Context, msg *deadLetters) {
 
 func (m *manager) kick(ctx *cell.Context, clientID string) {
 	if o, ok := m.table.Get(ctx, clientID); ok {
-		m.forget(ctx, clientID, o)
-		ctx.Cast(o.session, &cast.Destroy{Reason: metrics.CloseKicked, Kept: o.kept})
+		m.end(ctx, clientID, o, metrics.CloseKicked)
 	}
 }
 
-// forget takes a session out of the table and the directory.
-func (m *manager) forget(ctx *cell.Context, clientID string, o owner) {
+// end takes a session out of the table and the directory, and tells it.
+func (m *manager) end(ctx *cell.Context, clientID string, o owner, reason metrics.Close) {
 	m.table.Delete(ctx, clientID)
 	if left := o.left(); len(left) > 0 {
 		m.ending.Put(ctx, clientID, left)
 	}
 	ctx.Submit(m.env.Directory, &cast.SessionEnded{ClientID: clientID, Session: o.session})
+	ctx.Cast(o.session, &cast.Destroy{Reason: reason, Kept: o.kept})
 }
 
 // gone is told that the store has nothing more of a session that was ended.

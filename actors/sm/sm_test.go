@@ -214,6 +214,27 @@ func TestAboveTheMaximumOnlyKnownClientsGetASession(t *testing.T) {
 	require.Equal(t, []string{"session/a attach epoch 5"}, d.sessions.take())
 }
 
+func TestASessionKeepsItsConnectionWhenTheNextCouldNotBeAttached(t *testing.T) {
+	d := newDesk(stagetest.New(t))
+	d.start(t, "a", false)
+	own := d.sessions.newest["session/a"]
+	not := func(epoch, before uint64) {
+		d.sessions.take()
+		d.w.Tell(d.sm, &cast.NotAttached{ClientID: "a", Session: own, Epoch: epoch, Before: before})
+	}
+	d.start(t, "a", false)
+	not(1, 0)
+	require.Empty(t, d.sessions.take(), "one has taken it up since")
+	not(2, 1)
+	require.Empty(t, d.sessions.take())
+	d.w.Tell(d.sm, &cast.Expired{ClientID: "a", Session: own, Epoch: 1})
+	require.Equal(t, []string{"session/a destroy for normal"}, d.sessions.take(), "its end is that of the connection it has")
+	d.start(t, "a", false)
+	own = d.sessions.newest["session/a"]
+	not(3, 0)
+	require.Equal(t, []string{"session/a destroy for normal"}, d.sessions.take(), "it never had one")
+}
+
 // TestASessionEndsOnlyIfNobodyHasTakenItUpSince: emqttd locked a client out that
 // came back while its session was on its way out.
 func TestASessionEndsOnlyIfNobodyHasTakenItUpSince(t *testing.T) {

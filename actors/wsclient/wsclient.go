@@ -341,7 +341,8 @@ func (c *client) shutdown(ctx *cell.Context, msg *cast.Shutdown) {
 
 // poison: packets from the socket are the protocol actor's to answer; a delivery
 // that cannot be written is dropped and its session told nothing, since a QoS 1
-// or 2 message will be sent again when the client comes back.
+// or 2 message will be sent again when the client comes back. The end of the
+// connection comes all the same.
 func (c *client) poison(ctx *cell.Context, p *cell.Poison) {
 	switch m := p.Message.(type) {
 	case *cast.Deliver:
@@ -349,6 +350,9 @@ func (c *client) poison(ctx *cell.Context, p *cell.Poison) {
 	case *cast.Closed:
 		ctx.Cast(&c.conn.Protocol, &cast.Closed{Reason: m.Reason, Err: m.Err})
 		ctx.End()
+		return
+	case *cast.Shutdown:
+		c.shutdown(ctx, m)
 		return
 	}
 	ctx.Cast(&c.conn.Protocol, &cast.Kick{Code: packet.ImplementationSpecificError, Reason: metrics.ClosePoison})

@@ -274,7 +274,9 @@ func (p Phase) String() string {
 // Poison takes the place of a message that crashed its actor on both attempts.
 // Its stage answers the cause as the contract says: a PUBLISH with 0x83, anything
 // else from the socket by closing, a delivery by the dead-letter queue, a request
-// by an error to its origin.
+// by an error to its origin. What nobody is there to pay for or to say again (the
+// end of a connection or of a session, what the store has done) it decides about
+// all the same: an injected fault is over with the two attempts.
 type Poison struct {
 	mailbox.Link
 	Message Message // the poisonous one, its cursor at the poisonous part

@@ -45,7 +45,13 @@ func On(t testing.TB, e store.Engine, sets ...string) *Broker {
 // AllowCrashes is Start for tests that crash actors on purpose.
 func AllowCrashes(t testing.TB, sets ...string) *Broker {
 	t.Helper()
-	return start(t, &watch{t: t, crashes: true}, nil, sets)
+	return AllowCrashesOn(t, nil, sets...)
+}
+
+// AllowCrashesOn is On for tests that crash actors on purpose.
+func AllowCrashesOn(t testing.TB, e store.Engine, sets ...string) *Broker {
+	t.Helper()
+	return start(t, &watch{t: t, crashes: true}, e, sets)
 }
 
 func start(t testing.TB, w *watch, e store.Engine, sets []string) *Broker {
