@@ -37,10 +37,7 @@ type process struct {
 }
 
 func newProcess(t *testing.T, faults []string) *process {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	p := &process{t: t, address: l.Addr().String(), note: func(chaos.Event) { t.Error("it was killed before the workload began") }}
-	require.NoError(t, l.Close())
+	p := &process{t: t, address: brokertest.Address(t), note: func(chaos.Event) { t.Error("it was killed before the workload began") }}
 	p.sets = []string{"listeners.tcp.default.bind=" + p.address, "listeners.ws.default.bind=", "dashboard.bind=",
 		"runtime.actor_max_crashes=1000000", "node.data_dir=" + t.TempDir()}
 	var first []string

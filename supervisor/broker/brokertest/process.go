@@ -3,7 +3,10 @@
 package brokertest
 
 import (
+	"fmt"
+	"net"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -36,3 +39,20 @@ func Main(m *testing.M) {
 // ProcessEnv is the environment variable, name and value, that makes a broker with
 // these settings of the test binary; see Main.
 func ProcessEnv(sets ...string) (name, value string) { return processSets, strings.Join(sets, "\n") }
+
+// Address is where such a broker may listen, again and again: a port that nobody else
+// is given while it is down, since on Linux the host is of the loopback network and
+// this process's alone. Other tests, and the system, take ports of 127.0.0.1.
+func Address(t testing.TB) string {
+	t.Helper()
+	host := "127.0.0.1"
+	if pid := os.Getpid(); runtime.GOOS == "linux" {
+		host = fmt.Sprintf("127.%d.%d.%d", 1+pid>>16, pid>>8&0xFF, pid&0xFF)
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}

@@ -4,7 +4,6 @@ package torture
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -26,10 +25,7 @@ func TestMain(m *testing.M) { brokertest.Main(m) }
 // target is a run against the broker of this module.
 func target(t *testing.T, sets ...string) Options {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := l.Addr().String()
-	require.NoError(t, l.Close())
+	address := brokertest.Address(t)
 	sets = append([]string{"listeners.tcp.default.bind=" + address, "listeners.ws.default.bind=", "dashboard.bind=",
 		"node.data_dir=" + t.TempDir(), "session.will_restart_grace=50ms"}, sets...)
 	t.Setenv(brokertest.ProcessEnv(sets...))
