@@ -12,6 +12,8 @@ import (
 // maxText bounds one fault as text, in bytes.
 const maxText = 4096
 
+var errTooLong = fmt.Errorf("chaos: a fault has at most %d bytes", maxText)
+
 // Parse reads a fault as String writes it: key=value fields in any order,
 // separated by spaces; a value with spaces, commas or quotes in it is written
 // as a Go string. Whether the fault makes sense is Validate's question.
@@ -20,7 +22,7 @@ const maxText = 4096
 //	at=protocol/received do=stall:2s when=nth:3,sticky scope=client:"a b",topic:x/#
 func Parse(text string) (f Fault, err error) {
 	if len(text) > maxText {
-		return Fault{}, fmt.Errorf("chaos: a fault has at most %d bytes", maxText)
+		return Fault{}, errTooLong
 	}
 	fields, err := split(text, ' ')
 	if err != nil {

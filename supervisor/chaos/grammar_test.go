@@ -5,6 +5,7 @@ package chaos
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,6 +99,7 @@ func TestFaultsThatMakeNoSenseSayWhy(t *testing.T) {
 		{"sticky that recovers", At("a/b").Sticky().RecoverAfter(2), "write one of them", false},
 		{"a filter that is none", At("a/b").Topic("a#"), "scope=topic:a#", false},
 		{"negative hits", At("a/b").Times(-1), "hits=-1", false},
+		{"more than the bound once it is quoted", At("a/b").Panic().Client(strings.Repeat("\xB4", maxText/2)), "at most 4096 bytes", false},
 		{"a negative ttl", At("a/b").Within(-1), "ttl=", false},
 		{"drop", Fault{At: "a/b", Do: Do{Action: Drop}}, "cannot take a message out of a mailbox", true},
 		{"duplicate", Fault{At: "a/b", Do: Do{Action: Duplicate}}, "one owner", true},

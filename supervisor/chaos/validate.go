@@ -56,6 +56,9 @@ func (f Fault) Validate() error {
 	if f.TTL < 0 {
 		return fmt.Errorf("chaos: ttl=%s: write a duration such as 30s, or leave it out for no limit", time.Duration(f.TTL))
 	}
+	if len(f.String()) > maxText { // quoting may have made it longer than what was read
+		return errTooLong
+	}
 	return nil
 }
 
