@@ -25,9 +25,8 @@ type Context struct {
 	ready   int      // effects below are committed
 	next    int      // effects below are performed
 	lastFan int      // the newest fan-out among them, if it is one
-	casts   [lastCasts]lastCast
-	noted   bool   // there are casts
-	bytes   []byte // what Append effects append
+	counts  []count  // what the commit counts
+	bytes   []byte   // what Append effects append
 	slots   []any  // shadows by Slot
 	logs    []any  // redo logs of containers, by type
 	blame   any    // see Blame
@@ -81,14 +80,15 @@ func (x *Context) Keep() { x.kept = true }
 // Cast sends m to another cell: gen_server:cast. A nil cell is one that is gone.
 func (x *Context) Cast(to *Cell, m Message) {
 	x.at(Decide)
-	x.noteCast(to)
-	x.effects = append(x.effects, effect{op: opPush, to: to, msg: m})
+	e := x.effect(opPush)
+	e.to, e.msg = to, m
 }
 
 // Return puts a message that the stage kept back to the front of its own
 // mailbox. Several are given youngest first.
 func (x *Context) Return(m Message) {
-	x.effects = append(x.effects, effect{op: opFront, to: x.cell, msg: m})
+	e := x.effect(opFront)
+	e.to, e.msg = x.cell, m
 }
 
 // Blame says what, besides its message, the decision is busy with: if it crashes
@@ -141,7 +141,8 @@ func (x *Context) Write(to Sink, b []byte) {
 		x.effects[n-1].hi = len(x.bytes)
 		return
 	}
-	x.effects = append(x.effects, effect{op: opAppend, sink: to, lo: lo, hi: len(x.bytes)})
+	e := x.effect(opAppend)
+	e.sink, e.lo, e.hi = to, lo, len(x.bytes)
 }
 
 // Acceptor is a table of the trusted core that takes a message in one act: the
@@ -154,7 +155,8 @@ type Acceptor interface {
 // Submit hands m to an acceptor.
 func (x *Context) Submit(to Acceptor, m Message) {
 	x.at(Decide)
-	x.effects = append(x.effects, effect{op: opSubmit, accept: to, msg: m})
+	e := x.effect(opSubmit)
+	e.accept, e.msg = to, m
 }
 
 // Fanout is a match list: one effect that pushes a message to each of many
@@ -172,7 +174,7 @@ type Fanout interface {
 func (x *Context) Fan(f Fanout) {
 	x.at(Decide)
 	x.lastFan = len(x.effects)
-	x.effects = append(x.effects, effect{op: opFan, fan: f})
+	x.effect(opFan).fan = f
 }
 
 // Joinable is a fan-out or message that is queued and can take more in.
@@ -186,7 +188,7 @@ type join struct {
 	m any
 }
 
-// Join adds m to what LastFan or LastCast returned, when the decision commits.
+// Join adds m to what LastFan returned, when the decision commits.
 func (x *Context) Join(f Joinable, m any) { x.joins = append(x.joins, join{f, m}) }
 
 // LastFan is the fan-out that this message's decisions have queued last, nil
@@ -208,74 +210,49 @@ func (x *Context) OwnFan() Fanout {
 	return x.LastFan()
 }
 
-// LastCast is the message that this message's decisions have queued last for
-// cell to, nil when there is none, or when casts to lastCasts other cells lie
-// between.
-func (x *Context) LastCast(to *Cell) Message {
-	for i := range x.casts {
-		if c := &x.casts[i]; c.to == to && c.effect >= x.next && c.effect < len(x.effects) {
-			return x.effects[c.effect].msg
-		}
-	}
-	return nil
-}
-
-// lastCasts is how many targets LastCast knows: a batch may cast to thousands, and
-// to look for one among all their effects would cost the square of that.
-const lastCasts = 4
-
-// lastCast is where among the effects the newest cast to a cell stands.
-type lastCast struct {
-	to     *Cell
-	effect int
-}
-
-// noteCast remembers that the next effect is a cast to a cell.
-func (x *Context) noteCast(to *Cell) {
-	x.noted = true
-	i := 0
-	for i < lastCasts-1 && x.casts[i].to != to {
-		i++
-	}
-	copy(x.casts[1:i+1], x.casts[:i]) // the newest first
-	x.casts[0] = lastCast{to, len(x.effects)}
-}
-
 // Arm sets t to fire at the given time, nanoseconds since the Unix epoch.
 func (x *Context) Arm(t *group.Timer, at int64) {
-	x.effects = append(x.effects, effect{op: opArm, timer: t, n: at})
+	e := x.effect(opArm)
+	e.timer, e.n = t, at
 }
 
 // Clear turns t off.
 func (x *Context) Clear(t *group.Timer) {
-	x.effects = append(x.effects, effect{op: opArm, timer: t})
+	x.effect(opArm).timer = t
 }
 
 // Set sets the timer of the cell that the stage knows by key to fire at the given
 // time, nanoseconds since the Unix epoch; 0 turns it off. What comes of it is a
 // TimerFired with the key.
 func (x *Context) Set(key uint8, at int64) {
-	x.effects = append(x.effects, effect{op: opSet, key: key, n: at})
+	e := x.effect(opSet)
+	e.key, e.n = key, at
 }
 
-// Count adds n to a counter.
+// Count adds n to a counter, when the decision commits.
 func (x *Context) Count(c *atomic.Int64, n int64) {
-	if i := len(x.effects) - 1; i >= x.ready && x.effects[i].count == c {
-		x.effects[i].n += n
+	if i := len(x.counts) - 1; i >= 0 && x.counts[i].of == c {
+		x.counts[i].n += n
 		return
 	}
-	x.effects = append(x.effects, effect{op: opCount, count: c, n: n})
+	x.counts = append(x.counts, count{c, n})
+}
+
+// count is n more for a counter.
+type count struct {
+	of *atomic.Int64
+	n  int64
 }
 
 // Move takes the cell to another group once this message is done.
 func (x *Context) Move(to *group.Group) {
-	x.effects = append(x.effects, effect{op: opMove, group: to})
+	x.effect(opMove).group = to
 }
 
 // End brings the cell to its orderly end: what is left in the mailbox is
 // dropped, each message to its counted reason, and the actor stops for good.
 func (x *Context) End() {
-	x.effects = append(x.effects, effect{op: opEnd, to: x.cell})
+	x.effect(opEnd).to = x.cell
 }
 
 // Batch is a message of several parts that are decided about one by one.

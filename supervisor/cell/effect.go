@@ -2,11 +2,7 @@
 
 package cell
 
-import (
-	"sync/atomic"
-
-	"emqttd/supervisor/group"
-)
+import "emqttd/supervisor/group"
 
 type op uint8
 
@@ -18,7 +14,6 @@ const (
 	opFan
 	opArm
 	opSet
-	opCount
 	opMove
 	opEnd
 )
@@ -34,10 +29,39 @@ type effect struct {
 	accept Acceptor
 	fan    Fanout
 	timer  *group.Timer
-	count  *atomic.Int64
 	group  *group.Group
-	n      int64 // time, number, or the cursor of a fan-out
+	n      int64 // time, or the cursor of a fan-out
 	key    uint8 // of a timer
+}
+
+// effect is a new one behind those that were decided. What it is about is written
+// where it stands: a whole one built aside and copied costs more than most are worth.
+func (x *Context) effect(op op) *effect {
+	n := len(x.effects)
+	if n == cap(x.effects) {
+		x.effects = append(x.effects, effect{})
+	}
+	x.effects = x.effects[:n+1] // beyond its length all is zero
+	e := &x.effects[n]
+	e.op = op
+	return e
+}
+
+// done makes e zero, of whose fields few were used.
+func (e *effect) done() {
+	switch e.op {
+	case opPush, opFront:
+		e.to, e.msg = nil, nil
+	case opAppend:
+		e.sink, e.lo, e.hi = nil, 0, 0
+	case opSubmit:
+		e.accept, e.msg = nil, nil
+	case opFan:
+		e.fan, e.n = nil, 0
+	default:
+		*e = effect{}
+	}
+	e.op = 0
 }
 
 // outbox holds what an interrupted incarnation has committed but not performed.
@@ -76,15 +100,13 @@ func (x *Context) perform(hooked bool) {
 			}
 		case opSet:
 			x.cell.Set(e.key, e.n)
-		case opCount:
-			e.count.Add(e.n)
 		case opMove:
 			e.to = nil
 			x.moveTo = e.group
 		case opEnd:
 			x.cell.ending = true
 		}
-		*e = effect{}
+		e.done()
 		x.next++
 	}
 }
@@ -161,9 +183,8 @@ func (x *Context) reset() {
 	clear(x.effects[x.next:]) // perform has cleared the others
 	x.effects = x.effects[:0]
 	x.ready, x.next = 0, 0
-	if x.noted {
-		x.noted, x.casts = false, [lastCasts]lastCast{}
-	}
+	clear(x.counts)
+	x.counts = x.counts[:0]
 	if cap(x.bytes) > maxScratch {
 		x.bytes = nil
 	}

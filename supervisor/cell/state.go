@@ -16,6 +16,12 @@ func (x *Context) commitWrites() {
 		x.writes[i] = nil
 	}
 	x.writes = x.writes[:0]
+	for i := range x.counts {
+		c := &x.counts[i]
+		c.of.Add(c.n)
+		c.of = nil
+	}
+	x.counts = x.counts[:0]
 	for i, j := range x.joins {
 		j.f.Join(j.m)
 		x.joins[i] = join{}
