@@ -182,7 +182,13 @@ func (st *stage) send(it item) bool {
 	if it.qos == packet.QoS2 && st.durable() {
 		// The mapping is durable before the PUBLISH leaves: else the id of another
 		// message after a restart would make a duplicate.
-		f.tag = st.commit(committing{kind: thenDeliver, id: id}, st.op(store.PutInflight, id, &f))
+		ops := []store.Op{st.op(store.PutInflight, id, &f)}
+		if l := st.s.batchOf; it.found && l != nil {
+			if op, ok := st.progress(l, l.behind(it.msg)); ok {
+				ops = append(ops, op)
+			}
+		}
+		f.tag = st.commit(committing{kind: thenDeliver, id: id}, ops...)
 		st.inflight.Put(st.x, id, f)
 		st.traceItem(trace.Queued, "its packet id has to be stored", &it, id)
 		return true

@@ -19,8 +19,9 @@ import (
 //
 // The store knows of a durable session's, so that it outlives the process: what is
 // owed is written with the subscription, how far it has come behind what it has
-// delivered, in the same commit or a later one. So none is missing after a kill,
-// and what comes twice is in flight (see restoreLookups) or of QoS 0 or 1.
+// delivered, and for QoS 2 in the same commit: after a kill the client may be done
+// with a message before its turn comes in the lookup. So none is missing, and what
+// comes twice is of QoS 0 or 1.
 type lookup struct {
 	subs   []*cast.Subscription
 	kept   []*store.Filter // of subs, as the store has them; nil: it has not
@@ -73,11 +74,26 @@ func (st *stage) owedIn(l *lookup, ops []store.Op) (*lookup, []store.Op) {
 // come writes how far the first subscription of a lookup has come, nil: to its
 // end. Behind what was delivered before: see lookup.
 func (st *stage) come(l *lookup, to *store.Owed) {
-	if f := l.record(); f != nil && st.stands(l) {
-		now := *f
-		now.Owed = to
-		st.lazily(store.Op{Kind: store.PutFilter, Filter: &now})
+	if op, ok := st.progress(l, to); ok {
+		st.lazily(op)
 	}
+}
+
+// progress is the operation that writes how far the first subscription of a lookup
+// has come; false: the store does not know that it is owed something.
+func (st *stage) progress(l *lookup, to *store.Owed) (store.Op, bool) {
+	f := l.record()
+	if f == nil || !st.stands(l) {
+		return store.Op{}, false
+	}
+	now := *f
+	now.Owed = to
+	return store.Op{Kind: store.PutFilter, Session: st.number, Filter: &now}, true
+}
+
+// behind is what is owed behind a message that the lookup has found.
+func (l *lookup) behind(m *message.Message) *store.Owed {
+	return &store.Owed{Start: l.subs[0].Start.Load(), After: m.Topic}
 }
 
 // owe notes that retained messages are owed to the client.
@@ -188,7 +204,7 @@ func (st *stage) walk() {
 	case over && s.batchLast:
 		st.come(l, nil)
 	case last != nil:
-		st.come(l, &store.Owed{Start: l.subs[0].Start.Load(), After: last.Topic})
+		st.come(l, l.behind(last))
 	}
 }
 

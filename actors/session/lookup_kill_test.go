@@ -102,7 +102,7 @@ func cutLookup(t *testing.T, messages int, qos packet.QoS, away int) (*desk, []m
 	c, hears := d.open(kept), newEar()
 	var all []moment
 	note := func() { all = append(all, d.moment(hears)) }
-	d.subscribe(c, filter("r/#", qos), filter("none/+", qos), filter("r/3", qos))
+	d.subscribe(c, filter("r/#", qos), filter("none/+", qos), filter("r/3", qos), filter("live", qos))
 	suback := 1 + slices.IndexFunc(d.engine.commits, func(c *store.Commit) bool { return c.Ops[0].Kind == store.PutFilter })
 	all = append(all, moment{ear: hears.clone(), commits: suback, durable: suback})
 	hears.listen(c)
@@ -126,6 +126,15 @@ func cutLookup(t *testing.T, messages int, qos packet.QoS, away int) (*desk, []m
 
 // goOn starts on the first commits alone and takes the rest of what is owed.
 func goOn(t *testing.T, commits []*store.Commit, hears *ear) (*desk, *ear) {
+	d, c, hears := comeBack(t, commits, hears, 0)
+	for hears.answer(d, c) {
+	}
+	return d, hears
+}
+
+// comeBack starts on the first commits alone, and the client is back when others have
+// published so many messages for it.
+func comeBack(t *testing.T, commits []*store.Commit, hears *ear, live int) (*desk, *end, *ear) {
 	e := memory.New()
 	e.Write(commits, func(err error) { require.NoError(t, err) })
 	d := newDeskOn(t, stagetest.New(t), e)
@@ -136,11 +145,13 @@ func goOn(t *testing.T, commits []*store.Commit, hears *ear) (*desk, *ear) {
 	d.s = session.Restore(session.Kind(d.env), d.pub, in[0], d.w.Group, d.w.Clock.Now(), 0)
 	d.w.Start(d.s.Cell())
 	d.w.Drain()
+	for i := range live {
+		d.publish(msg(2, "live", fmt.Sprint("live", i)))
+	}
 	c := d.attach(kept)
 	hears = hears.clone()
-	for hears.listen(c); hears.answer(d, c); {
-	}
-	return d, hears
+	hears.listen(c)
+	return d, c, hears
 }
 
 // What a SUBSCRIBE was promised of retained messages is delivered although the
@@ -185,6 +196,39 @@ func TestALookupOutlivesTheProcess(t *testing.T) {
 					require.Greater(t, resumed, messages)
 				}
 			})
+		}
+	}
+}
+
+// The same, killed twice: what was in flight at the first kill the client may be done
+// with before the lookup that has found it goes on.
+func TestALookupOutlivesTheProcessTwice(t *testing.T) {
+	const messages, live = 4, 5 // more than the window: the lookup waits behind them
+	first, moments := cutLookup(t, messages, packet.QoS2, -1)
+	for i, m := range moments {
+		last := m.commits
+		if i+1 < len(moments) {
+			last = max(last, moments[i+1].durable)
+		}
+		for n := m.durable; n <= last; n++ {
+			before := first.engine.commits[:n]
+			d, c, hears := comeBack(t, before, m.ear, live)
+			for step, more := 0, true; more; step++ {
+				again := d.moment(hears)
+				for k := again.durable; k <= again.commits; k++ {
+					_, heard := goOn(t, slices.Concat(before, d.engine.commits[:k]), again.ear)
+					what := fmt.Sprintf("killed at step %d with %d commits, then at step %d with %d", i, n, step, k)
+					require.Len(t, heard.got, messages+live, what)
+					for text, times := range heard.got {
+						most := 1
+						if text == "m3" {
+							most = 2 // it is asked for twice
+						}
+						require.LessOrEqual(t, times, most, "%s: %s", what, text)
+					}
+				}
+				more = hears.answer(d, c)
+			}
 		}
 	}
 }
