@@ -268,9 +268,10 @@ type Deliver struct {
 	mailbox.Link
 	Epoch      uint64
 	Deliveries []Delivery
-	Pubrel     []packet.ID // PUBRELs to send
-	PubrelBad  []packet.ID // those whose id is unknown: 0x92
-	Traced     bool        // the session has noted one of them: so is ws_client to look
+	Pubrel     []packet.ID     // PUBRELs to send
+	PubrelBad  []packet.ID     // those whose id is unknown: 0x92
+	Traced     bool            // the session has noted one of them: so is ws_client to look
+	Loans      []*message.Loan // that it holds: messages among Deliveries are of them
 }
 
 var delivers = sync.Pool{New: func() any { return new(Deliver) }}
@@ -282,9 +283,20 @@ func NewDeliver(epoch uint64) *Deliver {
 	return d
 }
 
+// Lend says that messages among Deliveries are of a loan.
+func (d *Deliver) Lend(l *message.Loan) {
+	l.Hold()
+	d.Loans = append(d.Loans, l)
+}
+
 // Release implements cell.Releaser.
 func (d *Deliver) Release() {
 	clear(d.Deliveries)
+	for i, l := range d.Loans {
+		l.Drop()
+		d.Loans[i] = nil
+	}
+	d.Loans = d.Loans[:0]
 	d.Deliveries, d.Pubrel, d.PubrelBad, d.Traced = d.Deliveries[:0], d.Pubrel[:0], d.PubrelBad[:0], false
 	if max(cap(d.Deliveries), cap(d.Pubrel), cap(d.PubrelBad)) <= keptParts {
 		delivers.Put(d)
@@ -298,6 +310,17 @@ type Dispatch struct {
 	Messages []*message.Message // shared with the other subscribers of the run
 	Sub      *Subscription      // options; of several that match, the merged ones
 	Share    *ShareRef          // the shared group that chose this session; nil: none
+	// Loan is what it holds until its Release: Messages, and those of QoS 0 among them,
+	// are only good so long, and who keeps one takes a Copy. nil: they may be kept.
+	Loan *message.Loan
+}
+
+// Kept is one of Messages, fit to be kept.
+func (d *Dispatch) Kept(m *message.Message) *message.Message {
+	if d.Loan != nil && m.QoS == packet.QoS0 {
+		return m.Copy()
+	}
+	return m
 }
 
 // Subscriber is a session as the routing table knows it: what all of its
@@ -356,7 +379,10 @@ func (s *Subscription) Share() (match, group string) {
 
 // Release implements cell.Releaser: what fan-outs make comes from a pool.
 func (d *Dispatch) Release() {
-	d.Messages, d.Sub, d.Share = nil, nil, nil
+	if d.Loan != nil {
+		d.Loan.Drop()
+	}
+	d.Messages, d.Sub, d.Share, d.Loan = nil, nil, nil, nil
 	dispatches.Put(d)
 }
 

@@ -162,9 +162,11 @@ type stage struct {
 	full    bool // the store is, as this message has found it
 	asked   bool // full is known
 
-	slab    message.Slab // memory for messages
-	topic   string       // of the last PUBLISH that passed checkTopic
-	topicOf *cast.Limits // that it passed
+	slab    message.Slab  // memory for messages that may be kept
+	loan    *message.Loan // and for those of this decision that need not be; nil: there were none
+	lends   bool          // there may be such
+	topic   string        // of the last PUBLISH that passed checkTopic
+	topicOf *cast.Limits  // that it passed
 
 	levelOf    string // topic that topicLevel is of
 	topicLevel cast.Durability
@@ -175,6 +177,7 @@ func (st *stage) edit() { st.s = slot.Edit(st.x, &st.state) }
 // Receive implements cell.Stage.
 func (st *stage) Receive(ctx *cell.Context) {
 	st.x, st.fanned, st.asked, st.out = ctx, 0, false, gathered{}
+	st.loan, st.lends = nil, false
 	st.edit()
 	switch msg := ctx.Message().(type) {
 	case *cast.Received:
@@ -209,6 +212,10 @@ func (st *stage) Receive(ctx *cell.Context) {
 		st.named(st.env.Log.Warn()).Type("message", msg).Msg("unexpected message")
 	}
 	st.flush()
+	if st.loan != nil {
+		st.loan.Unused()
+		st.loan = nil
+	}
 }
 
 // named adds to a log line whose it is.

@@ -43,8 +43,16 @@ func (st *stage) publish(p *packet.Publish) {
 	st.publish1(p)
 }
 
-// message is the message of a PUBLISH that was checked.
+// message is the message of a PUBLISH that was checked. One that nobody has to keep
+// is of st.loan. Not at the second attempt: what joins a fan-out that is committed is
+// not the decision's to hold.
 func (st *stage) message(p *packet.Publish) *message.Message {
+	if p.QoS == packet.QoS0 && !p.Retain && p.Properties.Empty() && st.lends {
+		if st.loan == nil {
+			st.loan = message.Borrow()
+		}
+		return st.loan.FromPublish(p, st.topic, st.s.clientID, st.x.Now())
+	}
 	return st.slab.FromPublish(p, st.topic, st.s.clientID, st.x.Now())
 }
 
@@ -53,7 +61,7 @@ func (st *stage) message(p *packet.Publish) *message.Message {
 func (st *stage) publish1(p *packet.Publish) {
 	s := st.s
 	m := st.message(p)
-	if n, ok := st.pub.Join(st.x, m); ok {
+	if n, ok := st.pub.Join(st.x, m, st.loan); ok {
 		st.fanned += n
 		if st.traced() {
 			st.trace(session.RoutedEvent(p.Topic, s.clientID, p.QoS, len(p.Payload), n, "with the one before"))
@@ -85,7 +93,7 @@ func (st *stage) publish1(p *packet.Publish) {
 // publishing is how a message of QoS 0 or 1 is published: at the level of memory
 // its PUBACK waits for nothing but those before it.
 func (st *stage) publishing() session.Publishing {
-	how := session.Publishing{MayRefuse: st.s.version >= packet.V5, Early: st.level() == cast.Memory}
+	how := session.Publishing{Loan: st.loan, MayRefuse: st.s.version >= packet.V5, Early: st.level() == cast.Memory}
 	if !how.Early {
 		how.Reply, how.Tag = &st.conn.Protocol, st.s.token+1
 	}

@@ -19,6 +19,7 @@ import (
 // poisonous one takes none of those before it along.
 func (st *stage) received(r *cast.Received) {
 	single := st.x.Again()
+	st.lends = !single
 	for p := r.Current(); p != nil; p = r.Current() {
 		if st.waits(p) {
 			st.putOff(r)

@@ -23,6 +23,7 @@ func (st *stage) run(r *cast.Received, led packet.QoS) {
 		p, ok := r.Current().(*packet.Publish)
 		if !ok || p.QoS != led || p.Retain || p.Properties != nil || string(p.Topic) != st.topic || st.fanned > limit {
 			st.pub.LeaveOut(st.x, f, n)
+			f.Lend(st.loan)
 			return
 		}
 		f.Add(st.message(p))

@@ -38,13 +38,14 @@ type Fanout struct {
 	lotOf    []int32          // by member of the group that is dealt to: one more than its lot's place
 	dealt    bool
 	msgs     []*message.Message
-	last     int  // messages of the run that this memory was used for before
-	qos0     bool // the messages are QoS 0
-	choke    bool // leave out who is choked, see leaveOut
-	only0    bool // some were left out for whom it matters that the messages are QoS 0
-	LeftOut  int  // targets that have no room for what they would get: it is dropped here
-	Durable  bool // a session that outlives its connection is among the targets
-	Complete bool // the match came to its end within its steps
+	loan     *message.Loan // of messages among them; nil: none are lent
+	last     int           // messages of the run that this memory was used for before
+	qos0     bool          // the messages are QoS 0
+	choke    bool          // leave out who is choked, see leaveOut
+	only0    bool          // some were left out for whom it matters that the messages are QoS 0
+	LeftOut  int           // targets that have no room for what they would get: it is dropped here
+	Durable  bool          // a session that outlives its connection is among the targets
+	Complete bool          // the match came to its end within its steps
 }
 
 var fanouts = sync.Pool{New: func() any { return new(Fanout) }}
@@ -244,12 +245,27 @@ func (f *Fanout) Topic() string { return f.topic }
 // Targets is the number of subscriptions found.
 func (f *Fanout) Targets() int { return len(f.subs) + len(f.deal) + f.LeftOut }
 
-// First is called by the decision that made the match, with the message.
+// First is called by the decision that made the match, with the message, behind Lend.
 func (f *Fanout) First(m *message.Message) *Fanout {
 	// The last run is the best guess at this one. The slice is the receivers', so it
-	// cannot be used again.
-	f.msgs = append(make([]*message.Message, 0, min(max(f.last, 2), 512)), m)
+	// cannot be used again, but with the messages.
+	n := min(max(f.last, 2), 512)
+	if f.loan == nil {
+		f.msgs = append(make([]*message.Message, 0, n), m)
+	} else {
+		f.msgs = append(f.loan.List(n), m)
+	}
 	return f
+}
+
+// Lend says that messages which are added may be of a loan, nil for none. It reports
+// false if there are some of another already.
+func (f *Fanout) Lend(loan *message.Loan) bool {
+	if f.loan == nil && loan != nil {
+		loan.Hold()
+		f.loan = loan
+	}
+	return f.loan == loan || loan == nil
 }
 
 // Add puts a message behind the run, for the decision whose own the fan-out is
@@ -277,6 +293,10 @@ func (f *Fanout) Len() int {
 // At implements cell.Fanout.
 func (f *Fanout) At(i int) (*cell.Cell, cell.Message) {
 	d := cast.NewDispatch()
+	if f.loan != nil {
+		f.loan.Hold()
+		d.Loan = f.loan
+	}
 	if i >= len(f.subs) {
 		l := &f.lots[i-len(f.subs)]
 		d.Messages, d.Sub, d.Share = l.msgs, l.sub, l.ref
@@ -291,6 +311,9 @@ func (f *Fanout) At(i int) (*cell.Cell, cell.Message) {
 
 // Done implements cell.Fanout.
 func (f *Fanout) Done() {
+	if f.loan != nil {
+		f.loan.Drop()
+	}
 	clear(f.subs)
 	clear(f.refs)
 	clear(f.deal)

@@ -25,7 +25,7 @@ func (st *stage) dispatch(d *cast.Dispatch) {
 			continue // the lookup finds it; what there was no room to retain has no position
 		}
 		st.x.Blame(m)
-		it := item{msg: m, qos: min(m.QoS, d.Sub.QoS), retain: m.Retain && d.Sub.AsPub, subIDs: d.Sub.SubIDs(), share: d.Share}
+		it := item{msg: d.Kept(m), qos: min(m.QoS, d.Sub.QoS), retain: m.Retain && d.Sub.AsPub, subIDs: d.Sub.SubIDs(), share: d.Share}
 		it.stored = it.qos > packet.QoS0 && d.Sub.Durable && d.Share == nil && m.ID.Seq != 0
 		st.offer(it)
 	}
@@ -44,7 +44,9 @@ func (st *stage) straight(d *cast.Dispatch) []*message.Message {
 	n := 0
 	traced := st.env.Trace.On() && st.traced(run[0]) // who has sent them, and to what topic, is the same for all
 	if qos := min(d.Messages[0].QoS, d.Sub.QoS); qos == packet.QoS0 {
-		n = st.straight0(out, run, d, traced)
+		if n = st.straight0(out, run, d, traced); n > 0 && d.Loan != nil {
+			out.Lend(d.Loan)
+		}
 	} else if !st.durable() && !traced {
 		n = st.straight1(out, run, d, qos)
 	}

@@ -139,7 +139,7 @@ func (st *stage) recorded(m *message.Message, qos packet.QoS) uint64 {
 // did.
 func (st *stage) late(d *cast.Dispatch) {
 	for _, m := range d.Messages {
-		it := item{msg: m, qos: min(m.QoS, d.Sub.QoS), share: d.Share}
+		it := item{msg: d.Kept(m), qos: min(m.QoS, d.Sub.QoS), share: d.Share}
 		p := passing{hold: st.s.committed < st.s.passTag}
 		if st.s.destroyed || !st.wanted(m.Topic) {
 			p.number = st.recorded(m, it.qos) // it may stand behind the new record

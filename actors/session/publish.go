@@ -53,6 +53,8 @@ type Publishing struct {
 	MayRefuse bool
 	// Not is a session that does not get the message.
 	Not *cell.Cell
+	// Loan is what the message may be of; nil: of none.
+	Loan *message.Loan
 }
 
 // Publish decides what m causes: the commit and the fan-out to everybody who
@@ -110,6 +112,7 @@ func (p *Publisher) Publish(ctx *cell.Context, m *message.Message, how Publishin
 		ctx.Count(&p.Env.Metrics.Dropped[metrics.DropNoSubscriber], 1)
 		return out
 	}
+	f.Lend(how.Loan)
 	ctx.Fan(f.First(m))
 	return out
 }
@@ -154,13 +157,14 @@ func (p *Publisher) room(lim *cast.Limits, m *message.Message) bool {
 
 // Join lets a message go with the run of messages that the decision has queued
 // last, if it is one of the same publisher to the same topic; it reports whether
-// it does, and to how many. One match and one delivery node then serve the run.
-func (p *Publisher) Join(ctx *cell.Context, m *message.Message) (int, bool) {
+// it does, and to how many. One match and one delivery node then serve the run. The
+// message may be of a loan.
+func (p *Publisher) Join(ctx *cell.Context, m *message.Message, loan *message.Loan) (int, bool) {
 	if m.Retain {
 		return 0, false
 	}
 	f, ok := ctx.LastFan().(*router.Fanout)
-	if !ok || f.Durable || !f.Same(m.Topic, m.QoS) {
+	if !ok || f.Durable || !f.Same(m.Topic, m.QoS) || !f.Lend(loan) {
 		return 0, false
 	}
 	p.countTopic(ctx, m, f.Targets())

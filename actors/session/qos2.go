@@ -60,7 +60,7 @@ func (st *stage) publish2(id packet.ID, m *message.Message, d cast.Durability) {
 	var more []store.Op
 	if st.durable() {
 		more = append(more, store.Op{Kind: store.AddAwait, Session: st.number, ID: id})
-	} else if _, ok := st.pub.Join(st.x, m); ok {
+	} else if _, ok := st.pub.Join(st.x, m, nil); ok {
 		st.await.Add(st.x, id)
 		st.answer(ackOf(packet.PUBREC, id, packet.Success))
 		return

@@ -218,8 +218,11 @@ func TestAClientThatDoesNotReadChokesQoS0(t *testing.T) {
 }
 
 // TestARunTurnsAFullQueueOverAsItsMessagesWould: what a client that does not read is
-// sent in runs leaves it where the same messages one by one do.
+// sent in runs leaves it where the same messages one by one do, and if those of QoS 0
+// are lent it keeps none of them.
 func TestARunTurnsAFullQueueOverAsItsMessagesWould(t *testing.T) {
+	message.Scribble = true
+	t.Cleanup(func() { message.Scribble = false })
 	play := func(seed uint64, runs bool) (sent []string, figures []int64) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		d := newDesk(t, stagetest.New(t))
@@ -242,7 +245,11 @@ func TestARunTurnsAFullQueueOverAsItsMessagesWould(t *testing.T) {
 			if cut := 1 + r.IntN(12); runs {
 				n = min(cut, len(all))
 			}
-			d.tell(&cast.Dispatch{Sub: sub, Messages: all[:n]})
+			run := &cast.Dispatch{Sub: sub, Messages: all[:n]}
+			if runs {
+				lend(run)
+			}
+			d.tell(run)
 			all = all[n:]
 		}
 		figures = []int64{d.env.Metrics.QueuedBytes.Load()}
@@ -263,6 +270,61 @@ func TestARunTurnsAFullQueueOverAsItsMessagesWould(t *testing.T) {
 		require.Equal(t, sent, inRuns, "seed %d", seed)
 		require.Equal(t, figures, theirs, "seed %d", seed)
 	}
+}
+
+// lend makes what may be lent of a run messages of a loan.
+func lend(d *cast.Dispatch) {
+	d.Loan = message.Borrow()
+	d.Loan.Hold()
+	for i, m := range d.Messages {
+		if m.QoS == packet.QoS0 && !m.Retain && m.Expiry == 0 {
+			d.Messages[i] = d.Loan.FromPublish(&packet.Publish{Payload: m.Payload}, m.Topic, m.From, m.At)
+		}
+	}
+}
+
+// TestALentMessageIsCopiedWhereItIsKept: wherever it goes but to the client at once.
+func TestALentMessageIsCopiedWhereItIsKept(t *testing.T) {
+	message.Scribble = true
+	t.Cleanup(func() { message.Scribble = false })
+	lent := func(d *desk, payload string) *cast.Dispatch {
+		run := d.onItsWay(msg(0, "t", payload))
+		lend(run)
+		return run
+	}
+	t.Run("sent at once", func(t *testing.T) {
+		d := newDesk(t, stagetest.New(t))
+		e := d.open(nil)
+		d.subscribe(e, filter("t", 1))
+		e.sent()
+		run := lent(d, "1")
+		m := run.Messages[0]
+		d.tell(run)
+		all := e.client.Take()
+		require.Equal(t, "1", string(m.Payload), "the Deliver holds it")
+		require.Same(t, m, all[len(all)-1].(*cast.Deliver).Deliveries[0].Message)
+		all[len(all)-1].(*cast.Deliver).Release()
+		require.Equal(t, "had back", string(m.Payload))
+	})
+	t.Run("queued", func(t *testing.T) {
+		d := newDesk(t, stagetest.New(t))
+		e := d.open(kept)
+		d.subscribe(e, filter("t", 1))
+		d.detach(e, false)
+		d.tell(lent(d, "1"))
+		e = d.attach(kept)
+		require.Equal(t, []string{"q0 #0 1"}, e.sent())
+	})
+	t.Run("of a session that was replaced", func(t *testing.T) {
+		d := newDesk(t, stagetest.New(t))
+		e := d.open(nil)
+		other := d.member("g", "t")
+		d.subscribe(e, filter("$share/g/t", 1))
+		run := lent(d, "1")
+		d.attach(func(s *cast.StartSession) { s.CleanStart = true })
+		d.tell(run)
+		require.Equal(t, []string{"1"}, heard(other), "passed on")
+	})
 }
 
 func TestAMessageThatExpiresInTheQueueIsNotSent(t *testing.T) {

@@ -27,9 +27,9 @@ type Context struct {
 	lastFan int      // the newest fan-out among them, if it is one
 	counts  []count  // what the commit counts
 	bytes   []byte   // what Append effects append
-	slots   []any  // shadows by Slot
-	logs    []any  // redo logs of containers, by type
-	blame   any    // see Blame
+	slots   []any    // shadows by Slot
+	logs    []any    // redo logs of containers, by type
+	blame   any      // see Blame
 	lease   *group.Lease
 	inside  bool // between enter and leave
 	note    note // for whoever takes the lease

@@ -15,9 +15,12 @@ import (
 	"github.com/rs/zerolog"
 
 	"emqttd/actors/store"
+	"emqttd/protocol/message"
 	"emqttd/supervisor/broker"
 	"emqttd/supervisor/broker/config"
 )
+
+func init() { message.Scribble = true }
 
 // Broker is a running broker with the addresses it was given.
 type Broker struct {

@@ -16,9 +16,12 @@ import (
 
 	"emqttd/actors/cast"
 	"emqttd/actors/store"
+	"emqttd/protocol/message"
 	"emqttd/supervisor/broker/config"
 	"emqttd/supervisor/chaos"
 )
+
+func init() { message.Scribble = true }
 
 // Options choose a run.
 type Options struct {
