@@ -22,6 +22,12 @@ func (h *history) checkReceipts() {
 			h.fail(got[0].index, ClauseProtocol, []string{r.client}, []uint64{r.msg}, "%s received m%d, which nobody sent", r.client, r.msg)
 			continue
 		}
+		for _, g := range got {
+			if g.Topic != m.topic {
+				h.fail(g.index, ClauseProtocol, []string{r.client, m.client}, []uint64{m.id}, "m%d came to %s on %s and was sent to %s", m.id, r.client, g.Topic, m.topic)
+				break
+			}
+		}
 		if m.answered != never && !m.taken() {
 			h.fail(got[0].index, ClauseOnce, []string{r.client, m.client}, []uint64{m.id}, "m%d, refused with 0x%02X, reached %s", m.id, uint8(m.code), r.client)
 		}
@@ -45,12 +51,16 @@ func (h *history) message(id uint64) *msg {
 	return m
 }
 
-// checkNameless: an empty payload is never stored as a retained message
-// [v3.1.1 MQTT-3.3.1-10 -11, v5 MQTT-3.3.1-6 -7].
+// checkNameless: a payload that is empty takes away what is retained and is never
+// stored itself [v3.1.1 MQTT-3.3.1-10 -11, v5 MQTT-3.3.1-6 -7]; any other has a number.
 func (h *history) checkNameless(r receiver, got []receipt) {
 	for _, g := range got {
 		if g.Retain && g.Empty {
 			h.fail(g.index, ClauseRetained, []string{r.client}, nil, "%s received an empty retained message on %s", r.client, g.Topic)
+		}
+		if !g.Empty {
+			h.fail(g.index, ClauseProtocol, []string{r.client}, nil, "%s received on %s what nobody sent", r.client, g.Topic)
+			return
 		}
 	}
 }

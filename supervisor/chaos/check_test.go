@@ -666,9 +666,9 @@ var broken = []struct {
 		ok a1
 		sub a1 r1 t q1
 		suback a1 r1 0x01
-		pub a1 m0 t q1 memory
-		get a1 m0 t q1
-		ack a1 m0
+		pub a1 m9 t q1 memory
+		get a1 m9 t q1
+		ack a1 m9
 		pub a1 m1 t q1 memory
 		ack a1 m1
 		settle`, "m1 of a, acknowledged, never reached a"},
@@ -757,6 +757,8 @@ var broken = []struct {
 	{"a SUBSCRIBE is never answered", ClauseAnswered, "open a1 never\nok a1\nsub a1 r1 t q1\nsettle", "r1 was never answered"},
 	{"a CONNECT is never answered", ClauseAnswered, "open a1 never\nsettle", "CONNECT of a was never answered"},
 	{"a message out of nothing", ClauseProtocol, pair + "get b1 m7 t q1\nsettle", "which nobody sent"},
+	{"a payload that nobody has sent", ClauseProtocol, pair + "get b1 t q0\nsettle", "b received on t what nobody sent"},
+	{"a message on the topic of another", ClauseProtocol, pair + "pub a2 m1 t q1\nack a2 m1\nget b1 m1 u q1\nsettle", "m1 came to b on u and was sent to t"},
 	{"a packet that may not come", ClauseProtocol, "open a1 never\nok a1\nbroken a1 nonsense\nsettle", "a: nonsense"},
 }
 
