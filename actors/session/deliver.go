@@ -101,14 +101,15 @@ func (st *stage) turnOver(d *cast.Dispatch, run []*message.Message) []*message.M
 	q := st.queue.Edit(st.x)
 	n, bytes := 0, 0
 	for _, m := range run {
-		old, qos := q.Front(), min(m.QoS, d.Sub.QoS)
-		more := m.Size() - old.msg.Size()
+		old, qos, size := q.Front(), min(m.QoS, d.Sub.QoS), m.Size()
+		more := size - old.size()
 		if qos == packet.QoS0 || m.Retain || m.Expiry != 0 || old.share != nil || st.s.queued+bytes+more > lim.MaxQueuedBytes {
 			break
 		}
 		st.x.Blame(m)
 		q.Pop()
-		q.Push(item{msg: m, qos: qos, subIDs: d.Sub.SubIDs()})
+		it := q.Next()
+		it.msg, it.qos, it.bytes, it.subIDs = m, qos, uint32(size), d.Sub.SubIDs()
 		bytes += more
 		n++
 	}

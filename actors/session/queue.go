@@ -92,8 +92,9 @@ func (st *stage) push(it item) {
 
 // line appends to the queue what was counted before.
 func (st *stage) line(it item) {
+	it.bytes = uint32(it.size())
 	st.queue.Push(st.x, it)
-	st.charge(it.msg.Size())
+	st.charge(it.size())
 	st.busy(it, 1)
 }
 
@@ -110,7 +111,7 @@ func (st *stage) dequeue() (item, bool) {
 	it, ok := st.queue.Peek(st.x)
 	if ok {
 		st.queue.Pop(st.x)
-		st.charge(-it.msg.Size())
+		st.charge(-it.size())
 		st.busy(it, -1)
 	}
 	return it, ok
@@ -153,7 +154,7 @@ func (st *stage) fill1() {
 			break
 		}
 		st.launch(w, out, it.msg, it.qos, it.subIDs, it.share)
-		bytes += it.msg.Size()
+		bytes += it.size()
 		q.Pop()
 	}
 	if bytes > 0 {

@@ -118,11 +118,20 @@ type item struct {
 	msg    *message.Message
 	qos    packet.QoS
 	retain bool
-	again  bool // it may have been sent before the broker was killed: DUP is set
-	found  bool // by a lookup of retained messages: the store does not know yet that it waits
-	stored bool // the store has it for this session, and gives it back by its position
+	again  bool   // it may have been sent before the broker was killed: DUP is set
+	found  bool   // by a lookup of retained messages: the store does not know yet that it waits
+	stored bool   // the store has it for this session, and gives it back by its position
+	bytes  uint32 // msg.Size(), which asks memory that is long cold; 0: it was not asked
 	subIDs []uint32
 	share  *cast.ShareRef
+}
+
+// size is msg.Size().
+func (it *item) size() int {
+	if it.bytes != 0 {
+		return int(it.bytes)
+	}
+	return it.msg.Size()
 }
 
 // flight is a message that was sent and is not done.

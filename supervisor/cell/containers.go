@@ -219,12 +219,8 @@ func (l *queueLog[T]) bind(q *Queue[T])     { l.of = q }
 func (l *queueLog[T]) apply() {
 	q := l.of
 	old := min(l.pops, q.n)
-	for range old {
-		q.drop()
-	}
-	for _, v := range l.pushed[l.pops-old:] {
-		q.Load(v)
-	}
+	q.drop(old)
+	q.load(l.pushed[l.pops-old:])
 	if q.n == 0 && len(q.ring) > keepRing {
 		q.ring, q.head = nil, 0
 	}
@@ -261,8 +257,18 @@ func (e QueueEdit[T]) Front() *T {
 // Pop removes the oldest element. There is one.
 func (e QueueEdit[T]) Pop() { e.l.pops++ }
 
-// Push appends v.
-func (e QueueEdit[T]) Push(v T) { e.l.pushed = append(e.l.pushed, v) }
+// Next appends an element and returns it, to be written where it lies: one that is
+// built aside is copied in wide words, which wait for its narrow fields.
+func (e QueueEdit[T]) Next() *T {
+	l := e.l
+	n := len(l.pushed)
+	if n == cap(l.pushed) {
+		var zero T
+		l.pushed = append(l.pushed, zero)
+	}
+	l.pushed = l.pushed[:n+1] // beyond its length all is zero
+	return &l.pushed[n]
+}
 
 // Len is the length as the decision sees it.
 func (q *Queue[T]) Len(x *Context) int {
@@ -320,11 +326,28 @@ func (q *Queue[T]) Load(v T) {
 	q.n++
 }
 
-func (q *Queue[T]) drop() {
-	var zero T
-	q.ring[q.head] = zero
-	q.head = (q.head + 1) & (len(q.ring) - 1)
-	q.n--
+// load appends all at once, in the two parts of the ring that they come to lie in at
+// most.
+func (q *Queue[T]) load(all []T) {
+	for q.n+len(all) > len(q.ring) {
+		q.grow()
+	}
+	for len(all) > 0 {
+		n := copy(q.ring[(q.head+q.n)&(len(q.ring)-1):], all)
+		q.n += n
+		all = all[n:]
+	}
+}
+
+// drop takes away the n oldest.
+func (q *Queue[T]) drop(n int) {
+	for n > 0 {
+		part := q.ring[q.head:min(q.head+n, len(q.ring))]
+		clear(part)
+		q.head = (q.head + len(part)) & (len(q.ring) - 1)
+		q.n -= len(part)
+		n -= len(part)
+	}
 }
 
 // keepRing is the ring size that an empty queue keeps: enough that a queue that
