@@ -19,25 +19,44 @@ import (
 // for longer takes a copy (Message.Copy). A holder that never drops it, as one whose
 // decision has crashed, costs nothing but the memory: it is the collector's then.
 type Loan struct {
-	holders atomic.Int32
-	blocks  []*block
-	used    int        // blocks in use
-	left    []Message  // of the newest block
-	room    []byte     // of the newest block
-	lists   []*Message // see List
-	list    []*Message // of lists, what is free
+	holders  atomic.Int32
+	messages arena[[slabMessages]Message]
+	payloads arena[[slabBytes]byte]
+	left     []Message  // of the newest block of messages
+	room     []byte     // of the newest block of payloads
+	lists    []*Message // see List
+	list     []*Message // of lists, what is free
 }
 
-// block is for as many messages as an allocation of a Slab.
-type block struct {
-	messages [slabMessages]Message
-	bytes    [slabBytes]byte
-}
-
+// What one that is had back keeps for the next.
 const (
-	keptBlocks = 32 // 380 KB, of one that is had back
-	keptList   = keptBlocks * slabMessages
+	keptMessages = 2048 // 210 KB, and as many places in lists
+	keptPayloads = 32   // blocks of slabBytes
 )
+
+// arena is blocks of a size, each as large as an allocation of a Slab.
+type arena[B any] struct {
+	blocks []*B
+	used   int
+}
+
+// next is the next block.
+func (a *arena[B]) next() *B {
+	if a.used == len(a.blocks) {
+		a.blocks = append(a.blocks, new(B))
+	}
+	a.used++
+	return a.blocks[a.used-1]
+}
+
+// reset has them all back, and keeps so many.
+func (a *arena[B]) reset(keep int) {
+	if len(a.blocks) > keep {
+		clear(a.blocks[keep:])
+		a.blocks = a.blocks[:keep]
+	}
+	a.used = 0
+}
 
 var loans = sync.Pool{New: func() any { return new(Loan) }}
 
@@ -49,8 +68,11 @@ func Borrow() *Loan { return loans.Get().(*Loan) }
 func (l *Loan) FromPublish(p *packet.Publish, topic, from string, now int64) *Message {
 	n := len(p.Payload)
 	own := n > slabBytes/5
-	if len(l.left) == 0 || !own && len(l.room) < n {
-		l.more()
+	if len(l.left) == 0 {
+		l.left = l.messages.next()[:]
+	}
+	if !own && len(l.room) < n {
+		l.room = l.payloads.next()[:]
 	}
 	m := &l.left[0]
 	l.left = l.left[1:]
@@ -66,16 +88,6 @@ func (l *Loan) FromPublish(p *packet.Publish, topic, from string, now int64) *Me
 		m.Payload = nil
 	}
 	return m
-}
-
-// more goes on to the next block.
-func (l *Loan) more() {
-	if l.used == len(l.blocks) {
-		l.blocks = append(l.blocks, new(block))
-	}
-	b := l.blocks[l.used]
-	l.used++
-	l.left, l.room = b.messages[:], b.bytes[:]
 }
 
 // List is an empty slice for about n messages of the loan, which goes back with
@@ -112,14 +124,12 @@ func (l *Loan) giveBack() {
 	if Scribble {
 		l.scribble()
 	}
-	if len(l.blocks) > keptBlocks {
-		clear(l.blocks[keptBlocks:])
-		l.blocks = l.blocks[:keptBlocks]
-	}
-	if len(l.lists) > keptList {
+	l.messages.reset(keptMessages / slabMessages)
+	l.payloads.reset(keptPayloads)
+	if len(l.lists) > keptMessages {
 		l.lists = nil
 	}
-	l.used, l.left, l.room, l.list = 0, nil, nil, l.lists
+	l.left, l.room, l.list = nil, nil, l.lists
 	loans.Put(l)
 }
 
@@ -130,12 +140,14 @@ var Scribble bool
 var hadBack = []byte("had back")
 
 func (l *Loan) scribble() {
-	for _, b := range l.blocks[:l.used] {
-		for i := range b.messages {
-			b.messages[i] = Message{Topic: "had back", From: "had back", Payload: hadBack}
+	for _, b := range l.messages.blocks[:l.messages.used] {
+		for i := range b {
+			b[i] = Message{Topic: "had back", From: "had back", Payload: hadBack}
 		}
-		for i := range b.bytes {
-			b.bytes[i] = 0xDB
+	}
+	for _, b := range l.payloads.blocks[:l.payloads.used] {
+		for i := range b {
+			b[i] = 0xDB
 		}
 	}
 }

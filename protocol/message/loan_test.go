@@ -102,9 +102,8 @@ func TestListsOfALoanDoNotOverlap(t *testing.T) {
 }
 
 func BenchmarkMessage(b *testing.B) {
-	for _, size := range []int{64, 1024} {
+	for size, read := range map[int]int{8: 2000, 64: 100, 1024: 100} {
 		p := publish(strings.Repeat("x", size))
-		const read = 100
 		b.Run(fmt.Sprintf("slab/size=%d", size), func(b *testing.B) {
 			var s message.Slab
 			for b.Loop() {
@@ -112,6 +111,7 @@ func BenchmarkMessage(b *testing.B) {
 					s.FromPublish(p, "t", "from", 1)
 				}
 			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*read), "ns/msg")
 		})
 		b.Run(fmt.Sprintf("loan/size=%d", size), func(b *testing.B) {
 			for b.Loop() {
@@ -122,6 +122,7 @@ func BenchmarkMessage(b *testing.B) {
 				}
 				l.Drop()
 			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*read), "ns/msg")
 		})
 	}
 }
