@@ -22,7 +22,8 @@ type ID struct {
 	Seq   uint64
 }
 
-// Message is immutable once it is dispatched; sessions share it.
+// Message is immutable once it is dispatched; sessions share it. One of a Loan is good
+// as long as that is held.
 type Message struct {
 	ID      ID
 	From    string // client id of the publisher, for No Local and order
