@@ -37,6 +37,10 @@ func (h *history) checkWills() {
 // will counts its connection as lost.
 const RestartGrace = 5 * time.Second
 
+// Lazily is how long what nobody waits for, such as a will that is published, may take
+// to be on the disk.
+const Lazily = time.Second
+
 // outlived is the fate of a will that was pending when the broker was killed: it
 // is published when the grace of the restart is over, unless the client is back.
 func (h *history) outlived(c *conn, f fate) fate {
@@ -46,7 +50,7 @@ func (h *history) outlived(c *conn, f fate) fate {
 	down := false // since the restart before, of which this is the end
 	for _, r := range h.restarts {
 		at := h.events[r].At
-		if r < c.opened || !(down && h.events[r].Up) && f.cause < r && at > f.by+h.slack {
+		if r < c.opened || !(down && h.events[r].Up) && f.cause < r && at > f.by+h.slack+int64(Lazily) {
 			down = false
 			continue // before the connection, or when the will was out
 		}

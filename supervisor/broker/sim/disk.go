@@ -9,12 +9,14 @@ import (
 	"emqttd/actors/store"
 	"emqttd/actors/store/memory"
 	"emqttd/protocol/message"
+	"emqttd/supervisor/chaos"
 )
 
 // disk outlives the brokers that use it.
 type disk struct {
 	synced  *memory.Engine
 	pending []write // in order, not synced
+	now     func() int64
 	rng     *rand.Rand
 	broken  bool
 }
@@ -23,12 +25,15 @@ type disk struct {
 type write struct {
 	group []*store.Commit
 	done  func(error) // nil: it was answered, since nobody waits for it
+	at    int64       // when it came
 }
 
 // errDisk is what a failing disk says.
 var errDisk = errors.New("simulated disk: input/output error")
 
-func newDisk(rng *rand.Rand) *disk { return &disk{synced: memory.New(), rng: rng} }
+func newDisk(rng *rand.Rand, now func() int64) *disk {
+	return &disk{synced: memory.New(), now: now, rng: rng}
+}
 
 // engine is the disk as one broker sees it; what a broker that was killed still
 // asks of it is not heard.
@@ -53,11 +58,11 @@ func (e *engine) Write(group []*store.Commit, done func(error)) {
 		lazy = lazy && !c.Waits()
 	}
 	if lazy && !e.d.broken && e.d.rng.IntN(2) == 0 {
-		e.d.pending = append(e.d.pending, write{group: group})
+		e.d.pending = append(e.d.pending, write{group: group, at: e.d.now()})
 		done(nil)
 		return
 	}
-	e.d.pending = append(e.d.pending, write{group, done})
+	e.d.pending = append(e.d.pending, write{group, done, e.d.now()})
 }
 
 // waits reports whether somebody waits for a sync.
@@ -87,9 +92,25 @@ func (d *disk) fail() {
 	}
 }
 
-// crash is the power going out: any prefix of what is not synced is there, often
-// none.
+// settle makes durable what has waited for a sync as long as it may, and what came
+// before it: see store.Engine.
+func (d *disk) settle() {
+	n := 0
+	for i, w := range d.pending {
+		if w.done == nil && !d.broken && d.now()-w.at >= int64(chaos.Lazily) {
+			n = i + 1
+		}
+	}
+	for _, w := range d.pending[:n] {
+		d.apply(w.group)
+	}
+	d.pending = d.pending[n:]
+}
+
+// crash is the power going out: of what may not be synced yet any prefix is there,
+// often none.
 func (d *disk) crash() {
+	d.settle()
 	var commits []*store.Commit
 	for _, w := range d.pending {
 		commits = append(commits, w.group...)

@@ -67,7 +67,7 @@ func (w *world) Now() int64 { return w.now }
 // newWorld starts a broker on an empty disk.
 func newWorld(seed uint64, cfg *config.Config, log zerolog.Logger) (*world, error) {
 	w := &world{rng: rand.New(rand.NewPCG(seed, 2)), now: epoch, cfg: cfg, log: log, seed: seed, trace: fnv.New64a(), ambush: drawAmbush(rand.New(rand.NewPCG(seed, 7))), driver: group.NewPool(1, 1)}
-	w.disk = newDisk(w.rng)
+	w.disk = newDisk(w.rng, w.Now)
 	w.in = chaos.NewInjector(chaos.Options{Clock: w, Kill: w.cut, OnHit: w.hit,
 		Wait: func(d time.Duration, _ <-chan struct{}) { w.now += int64(d) }})
 	return w, w.boot()
