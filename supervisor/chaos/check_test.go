@@ -45,6 +45,33 @@ const members = `
 	ok c3
 `
 
+// mourned is a will that is pending in a restart, whose grace begins; again is a
+// second kill, whose grace the client is back in.
+const (
+	mourned = `
+		open b1 never
+		ok b1
+		sub b1 r1 t q2
+		suback b1 r1 0x02
+		open w3 never will=9,t,q2
+		ok w3
+		restart
+		close w3 server
+		close b1 server
+		open b4 never
+		ok b4 present
+`
+	again = `
+		restart
+		close b4 server
+		open w5 never
+		ok w5 present
+		open b6 never
+		ok b6 present
+		wait 60s
+		settle`
+)
+
 // round is a message of a group that is published twice and goes round between two
 // members that leave: three times to a.
 const round = `
@@ -169,6 +196,7 @@ var kept = []struct{ name, text string }{
 		close a1 server 0x8E
 		ok a3
 		settle`},
+	{"a will is on no disk half a second behind the grace", mourned + "wait 5500ms" + again},
 	{"a clean start whose store failed behind it", "blame a\nopen a1 never\nok a1\nclose a1 client\nopen a2 clean\nrefuse a2 0x88\nrestart\nopen a3 never\nok a3\nsettle"},
 	{"the connection of a broker that was killed", "open a1 never\nok a1\nrestart\nclose a1 server\nopen a2 never\nok a2 present\nsettle"},
 	{"QoS 1 that was read behind a kill, and was not durable, comes again without DUP", durable + `
@@ -529,6 +557,7 @@ var broken = []struct {
 		close w3 server
 		wait 60s
 		settle`, "the will m9 of w was not published"},
+	{"a will is on no disk two seconds behind the grace", ClauseWill, mourned + "wait 7s" + again, "the will m9 of w was not published"},
 	{"an acknowledged message never arrives", ClauseLost, pair + `
 		pub a2 m1 t q1
 		ack a2 m1
