@@ -255,11 +255,11 @@ func (a *Answer) Release() {
 // Delivery is one message on the way to one client.
 type Delivery struct {
 	Message *message.Message
+	IDs     *SubIDs
 	QoS     packet.QoS
 	Retain  bool
 	Dup     bool
 	ID      packet.ID // QoS 1 and 2
-	SubIDs  []uint32  // ascending filter order of arrival; shared, immutable
 }
 
 // Deliver hands messages to the connection: {deliver, Msg}. session ->
@@ -341,8 +341,8 @@ type Subscriber struct {
 // millions: what can be derived is not kept, and it fits into one line of a cache.
 type Subscription struct {
 	*Subscriber
-	Filter string    // as the client wrote it
-	IDs    *[]uint32 // subscription identifiers; nil: none; all filters of a SUBSCRIBE have the same
+	Filter string  // as the client wrote it
+	IDs    *SubIDs // all filters of a SUBSCRIBE have the same
 	// Lookup: the retained messages up to position Start are looked up, later
 	// ones arrive live. The routing table sets Start once, right after the
 	// subscription is in it; 0: not yet.
@@ -358,14 +358,18 @@ type Subscription struct {
 	Life uint32
 }
 
-// SubIDs are the subscription identifiers [v5 3.8.2.1.2]: one, or several of a
-// subscription that stands for all those of a session that match a message. They
+// SubIDs are subscription identifiers [v5 3.8.2.1.2]: one, or several of a
+// subscription that stands for all those of a session that match a message. nil is
+// none; few clients have any, and a pointer is what is copied for each message. They
 // are shared and not changed.
-func (s *Subscription) SubIDs() []uint32 {
-	if s.IDs == nil {
+type SubIDs []uint32
+
+// All are the identifiers, in the order in which a PUBLISH has them.
+func (ids *SubIDs) All() []uint32 {
+	if ids == nil {
 		return nil
 	}
-	return *s.IDs
+	return *ids
 }
 
 // Share takes the filter apart: what is matched, and the name of the shared group,

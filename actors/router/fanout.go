@@ -220,16 +220,18 @@ func merged(subs []*cast.Subscription) *cast.Subscription {
 	first := subs[0]
 	m := &cast.Subscription{Subscriber: first.Subscriber, Filter: first.Filter, Durable: first.Durable, Lookup: true, Life: first.Life}
 	start := uint64(math.MaxUint64)
-	var ids []uint32
+	var ids cast.SubIDs
 	for _, s := range subs {
 		m.QoS = max(m.QoS, s.QoS)
 		m.AsPub = m.AsPub || s.AsPub
 		m.Lookup = m.Lookup && s.Lookup // live unless every one looks it up
 		start = min(start, s.Start.Load())
-		ids = append(ids, s.SubIDs()...)
+		ids = append(ids, s.IDs.All()...)
 	}
 	m.Start.Store(start)
-	m.IDs = &ids
+	if len(ids) > 0 {
+		m.IDs = &ids
+	}
 	return m
 }
 

@@ -17,7 +17,7 @@ func TestOverlappingSubscriptionsOfASessionAreOneDelivery(t *testing.T) {
 	// [v3.1.1 MQTT-3.3.5-1, v5 MQTT-3.3.4-2 -4]
 	table, ss := router.NewTable(0), newSessions(2)
 	a, b, other := ss.sub(0, "a/#", 0), ss.sub(0, "a/+", 2), ss.sub(1, "a/b", 1)
-	a.IDs, b.IDs, b.AsPub = &[]uint32{7}, &[]uint32{9}, true
+	a.IDs, b.IDs, b.AsPub = &cast.SubIDs{7}, &cast.SubIDs{9}, true
 	a.Lookup, a.Durable, b.Durable = true, true, true
 	a.Start.Store(3)
 	b.Start.Store(5)
@@ -26,7 +26,7 @@ func TestOverlappingSubscriptionsOfASessionAreOneDelivery(t *testing.T) {
 	require.Equal(t, []string{"c0", "c1"}, clients(got))
 	m := got[0].sub
 	require.EqualValues(t, 2, m.QoS)
-	require.ElementsMatch(t, []uint32{7, 9}, m.SubIDs())
+	require.ElementsMatch(t, []uint32{7, 9}, m.IDs.All())
 	require.True(t, m.AsPub)
 	require.True(t, m.Durable)
 	require.False(t, m.Lookup, "one of them wants it live")

@@ -43,7 +43,7 @@ func (n *naive) want(name, from string) map[*cell.Cell]*cast.Subscription {
 		m.AsPub = m.AsPub || s.AsPub
 		m.Lookup = m.Lookup && s.Lookup
 		m.Start.Store(min(m.Start.Load(), s.Start.Load()))
-		ids := slices.Concat(m.SubIDs(), s.SubIDs())
+		ids := cast.SubIDs(slices.Concat(m.IDs.All(), s.IDs.All()))
 		m.IDs = &ids
 	}
 	return out
@@ -82,7 +82,7 @@ func (n *naive) edit(t *rapid.T, table *router.Table, ss *sessions) {
 		next.AsPub, next.Lookup = rapid.Bool().Draw(t, "as published"), rapid.Bool().Draw(t, "lookup")
 		next.Start.Store(rapid.Uint64Range(0, 9).Draw(t, "start"))
 		if id := rapid.Uint32Range(0, 5).Draw(t, "id"); id > 0 {
-			next.IDs = &[]uint32{id}
+			next.IDs = &cast.SubIDs{id}
 		}
 	}
 	list := &n.plain
@@ -138,7 +138,7 @@ func (n *naive) check(t *rapid.T, table *router.Table) {
 			require.Equal(t, w.AsPub, g.sub.AsPub)
 			require.Equal(t, w.Lookup, g.sub.Lookup)
 			require.Equal(t, w.Start.Load(), g.sub.Start.Load())
-			require.ElementsMatch(t, w.SubIDs(), g.sub.SubIDs())
+			require.ElementsMatch(t, w.IDs.All(), g.sub.IDs.All())
 		}
 		for key, members := range n.groups {
 			times := 0

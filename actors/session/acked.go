@@ -92,7 +92,7 @@ func (st *stage) resend(id packet.ID, dup bool) {
 		st.deliver().Pubrel = append(st.deliver().Pubrel, id)
 	} else {
 		st.traceItem(trace.Delivered, again(dup), &f.item, id)
-		st.put(cast.Delivery{Message: f.msg, QoS: f.qos, Retain: f.retain, Dup: dup, ID: id, SubIDs: f.subIDs})
+		st.put(cast.Delivery{Message: f.msg, QoS: f.qos, Retain: f.retain, Dup: dup, ID: id, IDs: f.ids})
 	}
 	if f.epoch != st.s.epoch {
 		f.epoch = st.s.epoch

@@ -93,7 +93,7 @@ func (st *stage) inLine() int { return st.queue.Len(st.x) + st.left() }
 
 // stays reports whether a message waits in the store only.
 func (st *stage) stays(it *item, lim *cast.Limits) bool {
-	if !it.stored || st.pub.Reader == nil || !st.durable() {
+	if it.known != isStored || st.pub.Reader == nil || !st.durable() {
 		return false
 	}
 	if st.left() > 0 {

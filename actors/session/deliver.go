@@ -25,8 +25,10 @@ func (st *stage) dispatch(d *cast.Dispatch) {
 			continue // the lookup finds it; what there was no room to retain has no position
 		}
 		st.x.Blame(m)
-		it := item{msg: d.Kept(m), qos: min(m.QoS, d.Sub.QoS), retain: m.Retain && d.Sub.AsPub, subIDs: d.Sub.SubIDs(), share: d.Share}
-		it.stored = it.qos > packet.QoS0 && d.Sub.Durable && d.Share == nil && m.ID.Seq != 0
+		it := item{msg: d.Kept(m), qos: min(m.QoS, d.Sub.QoS), retain: m.Retain && d.Sub.AsPub, ids: d.Sub.IDs, share: d.Share}
+		if it.qos > packet.QoS0 && d.Sub.Durable && d.Share == nil && m.ID.Seq != 0 {
+			it.known = isStored
+		}
 		st.offer(it)
 	}
 	st.x.Blame(nil)
@@ -60,7 +62,7 @@ func (st *stage) straight0(out *cast.Deliver, run []*message.Message, d *cast.Di
 		}
 		out.Deliveries = append(out.Deliveries, cast.Delivery{})
 		x := &out.Deliveries[len(out.Deliveries)-1]
-		x.Message, x.SubIDs = m, d.Sub.SubIDs()
+		x.Message, x.IDs = m, d.Sub.IDs
 		if traced {
 			st.noteItem(trace.Delivered, "", &item{msg: m}, 0)
 		}
@@ -80,7 +82,7 @@ func (st *stage) straight1(out *cast.Deliver, run []*message.Message, d *cast.Di
 			break
 		}
 		n++
-		st.launch(w, out, m, qos, d.Sub.SubIDs(), d.Share)
+		st.launch(w, out, m, qos, d.Sub.IDs, d.Share)
 	}
 	if d.Share != nil && n > 0 {
 		st.x.Count(&st.self.Busy, int64(n))
@@ -109,7 +111,7 @@ func (st *stage) turnOver(d *cast.Dispatch, run []*message.Message) []*message.M
 		st.x.Blame(m)
 		q.Pop()
 		it := q.Next()
-		it.msg, it.qos, it.bytes, it.subIDs = m, qos, uint32(size), d.Sub.SubIDs()
+		it.msg, it.qos, it.bytes, it.ids = m, qos, uint32(size), d.Sub.IDs
 		bytes += more
 		n++
 	}
@@ -122,17 +124,17 @@ func (st *stage) turnOver(d *cast.Dispatch, run []*message.Message) []*message.M
 
 // launch puts a message that is neither retained nor sent again into the window, and
 // hands it on.
-func (st *stage) launch(w *cell.WindowEdit[packet.ID, flight], out *cast.Deliver, m *message.Message, qos packet.QoS, subIDs []uint32, share *cast.ShareRef) {
+func (st *stage) launch(w *cell.WindowEdit[packet.ID, flight], out *cast.Deliver, m *message.Message, qos packet.QoS, ids *cast.SubIDs, share *cast.ShareRef) {
 	st.x.Blame(m)
 	st.s.sent++
 	id := w.Next(st.s.nextID)
 	st.s.nextID = id
 	f := w.Put(id) // field by field: what stood there before stays in what is left out
-	f.msg, f.qos, f.retain, f.again, f.found, f.stored, f.subIDs, f.share = m, qos, false, false, false, false, subIDs, share
+	f.msg, f.qos, f.retain, f.again, f.known, f.ids, f.share = m, qos, false, false, 0, ids, share
 	f.order, f.released, f.tag, f.epoch = st.s.sent, false, 0, st.s.epoch
 	out.Deliveries = append(out.Deliveries, cast.Delivery{})
 	x := &out.Deliveries[len(out.Deliveries)-1]
-	x.Message, x.QoS, x.ID, x.SubIDs = m, qos, id, subIDs
+	x.Message, x.QoS, x.ID, x.IDs = m, qos, id, ids
 }
 
 // lookedUp reports whether a retained message that arrives live is found, or
@@ -172,7 +174,7 @@ func (st *stage) send(it item) bool {
 	}
 	if it.qos == packet.QoS0 {
 		st.traceItem(trace.Delivered, "", &it, 0)
-		st.put(cast.Delivery{Message: it.msg, Retain: it.retain, SubIDs: it.subIDs})
+		st.put(cast.Delivery{Message: it.msg, Retain: it.retain, IDs: it.ids})
 		return true
 	}
 	if st.inflight.Seen(st.x) >= st.s.window {
@@ -186,7 +188,7 @@ func (st *stage) send(it item) bool {
 		// The mapping is durable before the PUBLISH leaves: else the id of another
 		// message after a restart would make a duplicate.
 		ops := []store.Op{st.op(store.PutInflight, id, &f)}
-		if l := st.s.batchOf; it.found && l != nil {
+		if l := st.s.batchOf; it.known == isFound && l != nil {
 			if op, ok := st.progress(l, l.behind(it.msg)); ok {
 				ops = append(ops, op)
 			}
@@ -201,7 +203,7 @@ func (st *stage) send(it item) bool {
 	if st.durable() {
 		st.lazily(st.op(store.PutInflight, id, &f))
 	}
-	st.put(cast.Delivery{Message: it.msg, QoS: it.qos, Retain: it.retain, Dup: it.again, ID: id, SubIDs: it.subIDs})
+	st.put(cast.Delivery{Message: it.msg, QoS: it.qos, Retain: it.retain, Dup: it.again, ID: id, IDs: it.ids})
 	return true
 }
 
@@ -248,7 +250,7 @@ func (st *stage) tooLarge(it item) bool {
 	if st.s.maxPacket == 0 || st.s.version < packet.V5 {
 		return false
 	}
-	d := cast.Delivery{Message: it.msg, QoS: it.qos, Retain: it.retain, ID: 1, SubIDs: it.subIDs}
+	d := cast.Delivery{Message: it.msg, QoS: it.qos, Retain: it.retain, ID: 1, IDs: it.ids}
 	var p packet.Publish
 	ToPublish(&p, &d, st.s.version, st.x.Now())
 	n, err := serializer.Size(&p, st.s.version)
@@ -265,7 +267,7 @@ func ToPublish(p *packet.Publish, d *cast.Delivery, v packet.Version, now int64)
 	if v < packet.V5 {
 		return
 	}
-	if m.Expiry == 0 && len(d.SubIDs) == 0 {
+	if m.Expiry == 0 && d.IDs == nil {
 		p.Properties = m.Properties
 		return
 	}
@@ -276,6 +278,6 @@ func ToPublish(p *packet.Publish, d *cast.Delivery, v packet.Version, now int64)
 	if m.Expiry != 0 {
 		props.Set(packet.PropMessageExpiry).MessageExpiry = m.Left(now)
 	}
-	props.SubscriptionIDs = d.SubIDs
+	props.SubscriptionIDs = d.IDs.All()
 	p.Properties = &props
 }

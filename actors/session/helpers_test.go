@@ -215,8 +215,8 @@ func (e *end) sent() (out []string) {
 			if x.Retain {
 				line += " retained"
 			}
-			if len(x.SubIDs) > 0 {
-				line += fmt.Sprint(" ", x.SubIDs)
+			if len(x.IDs.All()) > 0 {
+				line += fmt.Sprint(" ", x.IDs.All())
 			}
 			out = append(out, line)
 		}

@@ -192,7 +192,7 @@ func (st *stage) walk() {
 			sub := l.subs[0]
 			qos := min(m.QoS, sub.QoS)
 			st.x.Blame(m)
-			st.offer(item{msg: m, qos: qos, retain: true, again: l.again && qos == packet.QoS1, subIDs: sub.SubIDs(), found: true})
+			st.offer(item{msg: m, qos: qos, retain: true, again: l.again && qos == packet.QoS1, ids: sub.IDs, known: isFound})
 		}
 	}
 	st.x.Blame(nil)

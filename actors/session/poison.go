@@ -91,7 +91,7 @@ func (st *stage) poisonRun(d *cast.Dispatch, culprit *message.Message, crash *ce
 	var rest []*message.Message
 	for k, m := range d.Messages {
 		if k == i || i < 0 {
-			st.bury(item{msg: m, qos: min(m.QoS, d.Sub.QoS), retain: m.Retain && d.Sub.AsPub, subIDs: d.Sub.SubIDs()}, crash)
+			st.bury(item{msg: m, qos: min(m.QoS, d.Sub.QoS), retain: m.Retain && d.Sub.AsPub, ids: d.Sub.IDs}, crash)
 		} else {
 			rest = append(rest, m)
 		}
@@ -145,7 +145,7 @@ func (st *stage) unqueue(m *message.Message, crash *cell.Crash) (found bool) {
 // buryRetained buries a retained message that was looked up.
 func (st *stage) buryRetained(m *message.Message, l *lookup, crash *cell.Crash) {
 	sub := l.subs[0]
-	st.bury(item{msg: m, qos: min(m.QoS, sub.QoS), retain: true, subIDs: sub.SubIDs()}, crash)
+	st.bury(item{msg: m, qos: min(m.QoS, sub.QoS), retain: true, ids: sub.IDs}, crash)
 }
 
 // bury makes a dead letter of a message that is nowhere else in the session any

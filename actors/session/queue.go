@@ -36,8 +36,8 @@ func (st *stage) enqueue(it item) {
 		st.setAside(&it)
 		return
 	}
-	if it.found && it.qos > packet.QoS0 {
-		it.found = false
+	if it.known == isFound && it.qos > packet.QoS0 {
+		it.known = 0
 		st.lazily(store.Op{Kind: store.Append, Message: it.msg, Sessions: []uint64{st.number}, Retain: it.retain})
 	}
 	st.push(it)
@@ -127,7 +127,7 @@ func (st *stage) charge(n int) {
 func (st *stage) refuse(it item, why metrics.Drop) {
 	st.traceItem(trace.Dropped, why.String(), &it, 0)
 	st.drop(why, 1)
-	if it.qos > packet.QoS0 && it.msg.ID.Seq != 0 && !it.found {
+	if it.qos > packet.QoS0 && it.msg.ID.Seq != 0 && it.known != isFound {
 		st.lazily(store.Op{Kind: store.Discard, Message: it.msg})
 	}
 }
@@ -150,10 +150,10 @@ func (st *stage) fill1() {
 	bytes := 0
 	for n := min(room, maxDeliver-len(out.Deliveries)); n > 0; n-- {
 		it := q.Front()
-		if it == nil || it.qos == packet.QoS0 || it.retain || it.again || it.found || it.msg.Expiry != 0 || traces && st.traced(it.msg) {
+		if it == nil || it.qos == packet.QoS0 || it.retain || it.again || it.known == isFound || it.msg.Expiry != 0 || traces && st.traced(it.msg) {
 			break
 		}
-		st.launch(w, out, it.msg, it.qos, it.subIDs, it.share)
+		st.launch(w, out, it.msg, it.qos, it.ids, it.share)
 		bytes += it.size()
 		q.Pop()
 	}

@@ -112,7 +112,7 @@ func willOf(m *message.Message) *packet.Will {
 func (s *Session) restoreFilter(f *store.Filter) *cast.Subscription {
 	sub := &cast.Subscription{Subscriber: &s.self, Filter: f.Text, QoS: f.QoS, NoLocal: f.NoLocal, AsPub: f.AsPub, Durable: true}
 	if f.SubID != 0 {
-		sub.IDs = &[]uint32{f.SubID}
+		sub.IDs = &cast.SubIDs{f.SubID}
 	}
 	if f.Owed != nil {
 		sub.Lookup = true
@@ -201,6 +201,7 @@ func (f *filing) item(m *message.Message) (item, bool) {
 // that has it might be given it again.
 func itemOf(subs []*cast.Subscription, m *message.Message) (item, bool) {
 	it, found, own := item{msg: m}, false, false
+	var ids cast.SubIDs
 	for _, sub := range subs {
 		match, group := sub.Share()
 		if !topic.Match(match, m.Topic) {
@@ -209,7 +210,7 @@ func itemOf(subs []*cast.Subscription, m *message.Message) (item, bool) {
 		found = true
 		it.qos = max(it.qos, min(m.QoS, sub.QoS))
 		it.retain = it.retain || m.Retain && sub.AsPub
-		it.subIDs = append(it.subIDs, sub.SubIDs()...)
+		ids = append(ids, sub.IDs.All()...)
 		own = own || group == ""
 		if group != "" {
 			it.share = &cast.ShareRef{Group: group, Filter: match}
@@ -217,6 +218,9 @@ func itemOf(subs []*cast.Subscription, m *message.Message) (item, bool) {
 	}
 	if own {
 		it.share = nil
+	}
+	if len(ids) > 0 {
+		it.ids = &ids
 	}
 	return it, found
 }

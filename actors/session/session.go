@@ -119,12 +119,19 @@ type item struct {
 	qos    packet.QoS
 	retain bool
 	again  bool   // it may have been sent before the broker was killed: DUP is set
-	found  bool   // by a lookup of retained messages: the store does not know yet that it waits
-	stored bool   // the store has it for this session, and gives it back by its position
+	known  known  // to the store
 	bytes  uint32 // msg.Size(), which asks memory that is long cold; 0: it was not asked
-	subIDs []uint32
+	ids    *cast.SubIDs
 	share  *cast.ShareRef
 }
+
+// known is what the store knows of a message that waits, where that matters.
+type known uint8
+
+const (
+	isFound  known = iota + 1 // by a lookup of retained messages: the store does not know yet that it waits
+	isStored                  // the store has it for this session, and gives it back by its position
+)
 
 // size is msg.Size().
 func (it *item) size() int {

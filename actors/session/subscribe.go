@@ -34,7 +34,7 @@ type edit struct {
 	owed   []*cast.Subscription // new ones whose retained messages are looked up
 	ops    []store.Op           // of a durable session
 	kept   []*store.Filter      // of ops, those of owed
-	ids    *[]uint32            // the subscription identifier of a SUBSCRIBE; nil: none
+	ids    *cast.SubIDs         // the subscription identifier of a SUBSCRIBE; nil: none
 }
 
 // subscribe adds subscriptions: {subscribe, TopicTable, AckFun}.
@@ -64,7 +64,7 @@ func (st *stage) subscribeOne(e *edit, want packet.Subscription, props *packet.P
 	sub := &cast.Subscription{Subscriber: &st.self, Filter: want.Filter, QoS: min(want.QoS, packet.QoS(lim.MaxQoS)),
 		NoLocal: want.NoLocal, AsPub: want.RetainAsPublished, Durable: st.durable(), Life: st.s.life}
 	if e.ids == nil && props.Has(packet.PropSubscriptionID) {
-		e.ids = &[]uint32{props.SubscriptionIDs[0]}
+		e.ids = &cast.SubIDs{props.SubscriptionIDs[0]}
 	}
 	sub.IDs = e.ids
 	_, group := sub.Share()

@@ -73,7 +73,7 @@ func subscriptionOf(s *cast.Subscription, group string) api.Subscription {
 		group = share.Group
 	}
 	return api.Subscription{ClientID: s.ClientID, Filter: s.Filter, QoS: int(s.QoS), NoLocal: s.NoLocal, RetainAsPublished: s.AsPub,
-		Group: group, SubscriptionIDs: s.SubIDs(), Durable: s.Durable}
+		Group: group, SubscriptionIDs: s.IDs.All(), Durable: s.Durable}
 }
 
 // Routes implements api.Broker.
