@@ -198,12 +198,17 @@ func (m *Map[K, V]) set(o *mapOp[K, V]) {
 	m.m[o.k] = o.v
 }
 
-// Queue is a queue whose changes wait for the commit.
+// Queue is a queue whose changes wait for the commit, of less than 1<<31 elements. It
+// is part of what every connection and session holds: its figures are half as wide as
+// they might be.
 type Queue[T any] struct {
 	ring []T // capacity a power of two
-	head int
-	n    int
+	head uint32
+	n    uint32
 }
+
+// at is the element with i older ones before it, as committed.
+func (q *Queue[T]) at(i int) *T { return &q.ring[(int(q.head)+i)&(len(q.ring)-1)] }
 
 // queueLog is the redo log of a Queue: what was pushed, and how many were taken
 // from the front, of what was there first and then of what was pushed.
@@ -218,7 +223,7 @@ func (l *queueLog[T]) bind(q *Queue[T])     { l.of = q }
 
 func (l *queueLog[T]) apply() {
 	q := l.of
-	old := min(l.pops, q.n)
+	old := min(l.pops, q.Size())
 	q.drop(old)
 	q.load(l.pushed[l.pops-old:])
 	if q.n == 0 && len(q.ring) > keepRing {
@@ -246,10 +251,10 @@ func (q *Queue[T]) Edit(x *Context) QueueEdit[T] { return QueueEdit[T]{open[queu
 func (e QueueEdit[T]) Front() *T {
 	l := e.l
 	switch q := l.of; {
-	case l.pops < q.n:
-		return &q.ring[(q.head+l.pops)&(len(q.ring)-1)]
-	case l.pops-q.n < len(l.pushed):
-		return &l.pushed[l.pops-q.n]
+	case l.pops < q.Size():
+		return q.at(l.pops)
+	case l.pops-q.Size() < len(l.pushed):
+		return &l.pushed[l.pops-q.Size()]
 	}
 	return nil
 }
@@ -273,13 +278,13 @@ func (e QueueEdit[T]) Next() *T {
 // Len is the length as the decision sees it.
 func (q *Queue[T]) Len(x *Context) int {
 	if l := find[queueLog[T]](x, q); l != nil {
-		return q.n - l.pops + len(l.pushed)
+		return q.Size() - l.pops + len(l.pushed)
 	}
-	return q.n
+	return q.Size()
 }
 
 // Size is the length as committed.
-func (q *Queue[T]) Size() int { return q.n }
+func (q *Queue[T]) Size() int { return int(q.n) }
 
 // Push appends v.
 func (q *Queue[T]) Push(x *Context, v T) {
@@ -300,18 +305,18 @@ func (q *Queue[T]) At(x *Context, i int) (v T, ok bool) {
 		i += l.pops
 	}
 	switch {
-	case i < q.n:
-		return q.ring[(q.head+i)&(len(q.ring)-1)], true
-	case l != nil && i-q.n < len(l.pushed):
-		return l.pushed[i-q.n], true
+	case i < q.Size():
+		return *q.at(i), true
+	case l != nil && i-q.Size() < len(l.pushed):
+		return l.pushed[i-q.Size()], true
 	}
 	return v, false
 }
 
 // All calls yield for what is committed, oldest first.
 func (q *Queue[T]) All(yield func(T) bool) {
-	for i := range q.n {
-		if !yield(q.ring[(q.head+i)&(len(q.ring)-1)]) {
+	for i := range q.Size() {
+		if !yield(*q.at(i)) {
 			return
 		}
 	}
@@ -319,22 +324,22 @@ func (q *Queue[T]) All(yield func(T) bool) {
 
 // Load appends v at once: for state that is built before its actor runs.
 func (q *Queue[T]) Load(v T) {
-	if q.n == len(q.ring) {
+	if q.Size() == len(q.ring) {
 		q.grow()
 	}
-	q.ring[(q.head+q.n)&(len(q.ring)-1)] = v
+	*q.at(q.Size()) = v
 	q.n++
 }
 
 // load appends all at once, in the two parts of the ring that they come to lie in at
 // most.
 func (q *Queue[T]) load(all []T) {
-	for q.n+len(all) > len(q.ring) {
+	for q.Size()+len(all) > len(q.ring) {
 		q.grow()
 	}
 	for len(all) > 0 {
-		n := copy(q.ring[(q.head+q.n)&(len(q.ring)-1):], all)
-		q.n += n
+		n := copy(q.ring[int(q.head+q.n)&(len(q.ring)-1):], all)
+		q.n += uint32(n)
 		all = all[n:]
 	}
 }
@@ -342,10 +347,10 @@ func (q *Queue[T]) load(all []T) {
 // drop takes away the n oldest.
 func (q *Queue[T]) drop(n int) {
 	for n > 0 {
-		part := q.ring[q.head:min(q.head+n, len(q.ring))]
+		part := q.ring[q.head:min(int(q.head)+n, len(q.ring))]
 		clear(part)
-		q.head = (q.head + len(part)) & (len(q.ring) - 1)
-		q.n -= len(part)
+		q.head = (q.head + uint32(len(part))) & uint32(len(q.ring)-1)
+		q.n -= uint32(len(part))
 		n -= len(part)
 	}
 }
@@ -356,8 +361,8 @@ const keepRing = 8
 
 func (q *Queue[T]) grow() {
 	ring := make([]T, max(4, 2*len(q.ring)))
-	for i := range q.n {
-		ring[i] = q.ring[(q.head+i)&(len(q.ring)-1)]
+	for i := range q.Size() {
+		ring[i] = *q.at(i)
 	}
 	q.ring, q.head = ring, 0
 }
