@@ -37,6 +37,7 @@ type Memory struct {
 	conn    *cast.Conn
 	gate    *Gate
 	state   state
+	rates   *rates                   // nil: there is no limit
 	aliases cell.Map[uint16, string] // client -> broker [v5 3.3.2.3.4]
 	flying  cell.IDs[packet.ID]      // client -> broker, QoS 2, until PUBCOMP or a failed PUBREC
 	acks    cell.Queue[ack]          // PUBACKs in the order of their PUBLISHes; len <= receive maximum
@@ -84,8 +85,6 @@ type state struct {
 	committed uint64
 	parting   *parting       // nil: the end did not have to wait; immutable
 	last      *cast.Shutdown // of leaving
-	rate      bucket
-	rateBytes bucket
 }
 
 // enhanced is where enhanced authentication stands [v5 4.12].

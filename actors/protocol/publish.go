@@ -14,6 +14,7 @@ import (
 	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
 	"emqttd/protocol/topic"
+	"emqttd/supervisor/cell"
 )
 
 // publish is PUBLISH: checks, then QoS 0 and 1 here, QoS 2 by the session, which
@@ -364,15 +365,24 @@ func (b *bucket) take(now int64, n, rate, burst float64) time.Duration {
 	return time.Duration(-b.tokens / rate * float64(time.Second))
 }
 
-// limitRate charges the client's buckets and stops reading it when one is
-// empty.
+// rates are a client's buckets, of messages and of their bytes.
+type rates struct{ messages, bytes bucket }
+
+var ratesSlot = cell.NewSlot[rates]()
+
+// limitRate charges the client's buckets, which are made when there is a limit, and
+// stops reading it when one is empty.
 func (st *stage) limitRate(size int) {
 	lim := st.env.Limits()
 	if lim.RateMessages == 0 && lim.RateBytes == 0 {
 		return
 	}
-	wait := max(st.s.rate.take(st.x.Now(), 1, float64(lim.RateMessages), float64(lim.RateMessagesBurst)),
-		st.s.rateBytes.take(st.x.Now(), float64(size), float64(lim.RateBytes), float64(lim.RateBytesBurst)))
+	if st.rates == nil {
+		st.rates = new(rates) // full, and so no part of the decision
+	}
+	r := ratesSlot.Edit(st.x, st.rates)
+	wait := max(r.messages.take(st.x.Now(), 1, float64(lim.RateMessages), float64(lim.RateMessagesBurst)),
+		r.bytes.take(st.x.Now(), float64(size), float64(lim.RateBytes), float64(lim.RateBytesBurst)))
 	if wait > 0 && !st.s.ratePaused {
 		st.s.ratePaused = true
 		st.pause()

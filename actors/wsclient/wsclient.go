@@ -41,15 +41,15 @@ type Memory struct {
 
 type state struct {
 	version   packet.Version
-	keepAlive time.Duration // 0: not watched
-	maxPacket uint32
+	closing   bool // a Shutdown was performed: nothing more is written
 	aliasMax  uint16
+	maxPacket uint32
+	keepAlive time.Duration // 0: not watched
 	clientID  string
 	session   *cell.Cell
 	heard     int64 // when the last whole packet came
 	packets   int64 // received
 	messages  int64 // of them, PUBLISHes
-	closing   bool  // a Shutdown was performed: nothing more is written
 }
 
 var slot = cell.NewSlot[state]()
