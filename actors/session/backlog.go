@@ -231,7 +231,7 @@ func (st *stage) refill() {
 		return
 	}
 	n := min(room, st.left(), maxFetch)
-	f := &store.Fetch{Session: st.number, Positions: make([]uint64, 0, n), Reply: st.cell}
+	f := &store.Fetch{Session: st.self.Number, Positions: make([]uint64, 0, n), Reply: st.Cell()}
 	for bytes := 0; len(f.Positions) < n && bytes < fetchBytes; {
 		p, _ := s.backlog.places.At(st.x, len(f.Positions))
 		if p.seq == 0 {
@@ -261,7 +261,7 @@ func (st *stage) fetched(msg *store.Fetched) {
 	case !failed && msg.Err != nil:
 		st.fetchLater()
 	case failed:
-		st.log.Error().Err(msg.Err).Str("client_id", st.clientID).Msg("what waits cannot be read from the store")
+		st.log.Error().Err(msg.Err).Str("client_id", st.self.ClientID).Msg("what waits cannot be read from the store")
 		st.kick(packet.ServerUnavailable, metrics.CloseInternal)
 	default:
 		st.takeUp(msg, len(msg.Positions))
@@ -368,7 +368,7 @@ func (st *stage) filtersOf(name string) (filters []string) {
 func (st *stage) fetchLater() {
 	s := st.s
 	s.sure, s.fetching = st.pub.Log.Position(), st.tag()
-	st.x.Submit(st.pub.Log, &store.Commit{Reply: st.cell, Tag: s.fetching})
+	st.x.Submit(st.pub.Log, &store.Commit{Reply: st.Cell(), Tag: s.fetching})
 	st.follow(s.fetching, committing{kind: thenFetch}, false)
 }
 

@@ -96,9 +96,9 @@ func (st *stage) exhume(x *store.Dead, replay bool) {
 	m := *x.Message
 	m.ID.Seq = 0
 	if st.durable() {
-		ops := []store.Op{{Kind: store.DelDead, Session: st.number, Dead: x}}
+		ops := []store.Op{{Kind: store.DelDead, Session: st.self.Number, Dead: x}}
 		if x.QoS > packet.QoS0 {
-			ops = append(ops, store.Op{Kind: store.Append, Message: &m, Sessions: []uint64{st.number}})
+			ops = append(ops, store.Op{Kind: store.Append, Message: &m, Sessions: []uint64{st.self.Number}})
 		}
 		st.x.Submit(st.pub.Log, &store.Commit{Ops: ops})
 	}

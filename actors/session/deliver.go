@@ -145,7 +145,7 @@ func (st *stage) lookedUp(m *message.Message, start uint64) bool {
 	if start != 0 {
 		return m.ID.Seq <= start
 	}
-	st.early.Put(st.x, m.ID.Seq, st.s.token)
+	st.searching().early.Put(st.x, m.ID.Seq, st.s.token)
 	st.s.owing = true // it is to be forgotten one day
 	return false
 }
@@ -188,9 +188,11 @@ func (st *stage) send(it item) bool {
 		// The mapping is durable before the PUBLISH leaves: else the id of another
 		// message after a restart would make a duplicate.
 		ops := []store.Op{st.op(store.PutInflight, id, &f)}
-		if l := st.s.batchOf; it.known == isFound && l != nil {
-			if op, ok := st.progress(l, l.behind(it.msg)); ok {
-				ops = append(ops, op)
+		if it.known == isFound {
+			if l := st.round().of; l != nil {
+				if op, ok := st.progress(l, l.behind(it.msg)); ok {
+					ops = append(ops, op)
+				}
 			}
 		}
 		f.tag = st.commit(committing{kind: thenDeliver, id: id}, ops...)
@@ -208,7 +210,7 @@ func (st *stage) send(it item) bool {
 }
 
 func (st *stage) op(kind store.OpKind, id packet.ID, f *flight) store.Op {
-	op := store.Op{Kind: kind, Session: st.number, ID: id, Message: f.msg, QoS: f.qos, Retain: f.retain}
+	op := store.Op{Kind: kind, Session: st.self.Number, ID: id, Message: f.msg, QoS: f.qos, Retain: f.retain}
 	if f.released {
 		op.Phase = store.Released
 	}

@@ -48,15 +48,14 @@ func (st *stage) attach(msg *cast.Attach) {
 	s.durability, s.releases = a.Durability, a.Releases
 	s.window = min(int(a.ReceiveMaximum), st.env.Limits().MaxInflight)
 	s.maxPacket, s.will, s.willDelay = a.MaxPacket, a.Will, a.WillDelay
-	s.looking, s.gone, s.grace = false, 0, 0
+	s.gone, s.grace = 0, 0
+	st.unlook()
 	st.flows()
 	s.fetching = 0 // what the connection before has asked for is not waited for
 	s.lasting = s.expiry == 0 && st.left() > 0
 	st.x.Set(timerWill, 0)
 	st.x.Set(timerExpiry, 0)
-	for range st.answers.Len(st.x) {
-		st.answers.Pop(st.x) // of the connection before: the client asks again
-	}
+	st.dropAnswers() // of the connection before: the client asks again
 	st.x.Count(&st.self.Window, int64(s.window)-st.self.Window.Load())
 	if g := a.Conn.Loop.Group(); g != st.x.Group() {
 		st.x.Move(g)
@@ -66,7 +65,7 @@ func (st *stage) attach(msg *cast.Attach) {
 	ops = append(ops, st.record()...)
 	var not *cell.Cell
 	if !present {
-		not = st.cell // the will of a session that ends is not the next one's to get
+		not = st.Cell() // the will of a session that ends is not the next one's to get
 	}
 	if !st.submit(ops, dead, not, true, committing{kind: thenStarted, id: boolID(present)}) {
 		st.reply(present)
@@ -91,10 +90,10 @@ func boolID(b bool) packet.ID {
 func (st *stage) record() (ops []store.Op) {
 	s := st.s
 	if s.kept && !st.durable() {
-		ops = append(ops, store.Op{Kind: store.EndSession, Session: st.number})
+		ops = append(ops, store.Op{Kind: store.EndSession, Session: st.self.Number})
 	}
 	if s.kept = st.durable() || s.will != nil; s.kept {
-		ops = append(ops, store.Op{Kind: store.PutSession, Session: st.number, Record: st.snapshot()})
+		ops = append(ops, store.Op{Kind: store.PutSession, Session: st.self.Number, Record: st.snapshot()})
 	}
 	return ops
 }
@@ -106,12 +105,12 @@ func (st *stage) record() (ops []store.Op) {
 func (st *stage) submit(ops []store.Op, dead *packet.Will, not *cell.Cell, wait bool, then committing) bool {
 	how := Publishing{More: ops, Not: not, Always: wait}
 	if wait {
-		how.Reply, how.Tag = st.cell, st.s.token+1
+		how.Reply, how.Tag = st.Cell(), st.s.token+1
 		how.Early = st.unsynced(st.s.durability)
 	}
 	switch {
 	case dead != nil:
-		m := message.FromWill(dead, st.clientID, st.x.Now())
+		m := message.FromWill(dead, st.self.ClientID, st.x.Now())
 		if !st.pub.Publish(st.x, m, how).Waits {
 			return false
 		}
@@ -128,10 +127,10 @@ func (st *stage) submit(ops []store.Op, dead *packet.Will, not *cell.Cell, wait 
 
 func (st *stage) snapshot() *store.Record {
 	s := st.s
-	r := &store.Record{ClientID: st.clientID, Username: s.username, Epoch: s.epoch, Version: s.version,
+	r := &store.Record{ClientID: st.self.ClientID, Username: s.username, Epoch: s.epoch, Version: s.version,
 		Expiry: s.expiry, Disconnected: s.gone, WillDelay: s.willDelay}
 	if s.will != nil {
-		r.Will = message.FromWill(s.will, st.clientID, st.x.Now())
+		r.Will = message.FromWill(s.will, st.self.ClientID, st.x.Now())
 	}
 	return r
 }
@@ -143,7 +142,7 @@ func (st *stage) started(present bool) {
 }
 
 func (st *stage) reply(present bool) {
-	st.x.Cast(&st.s.conn.Protocol, &cast.SessionStarted{Session: st.cell, Epoch: st.s.epoch, Present: present})
+	st.x.Cast(&st.s.conn.Protocol, &cast.SessionStarted{Session: st.Cell(), Epoch: st.s.epoch, Present: present})
 }
 
 // reset makes the session a new one: nothing of the state before survives
@@ -163,13 +162,8 @@ func (st *stage) reset() []store.Op {
 		st.pass(it, passing{hold: st.s.kept})
 	}
 	st.dropBacklog()
-	for id := range st.await.All {
-		st.await.Remove(st.x, id)
-	}
-	for range st.lookups.Len(st.x) {
-		st.lookups.Pop(st.x)
-	}
-	st.s.walking, st.s.batch, st.s.batchOf = nil, nil, nil
+	st.dropAwaited()
+	st.dropSearch()
 	if n := len(st.s.dead); n > 0 {
 		st.drop(metrics.DropSessionEnded, n)
 		st.setDead(nil)
@@ -179,7 +173,7 @@ func (st *stage) reset() []store.Op {
 		return nil
 	}
 	st.s.kept = false
-	return []store.Op{{Kind: store.EndSession, Session: st.number}}
+	return []store.Op{{Kind: store.EndSession, Session: st.self.Number}}
 }
 
 // ready begins deliveries: first what is in flight, in its order and with DUP
@@ -236,7 +230,7 @@ func (st *stage) detach(msg *cast.Detach) {
 	var ops []store.Op
 	if s.kept && (s.expiry > 0 || msg.Reply != nil) {
 		// Also of a session that ends now: what it has is still to be passed on.
-		ops = append(ops, store.Op{Kind: store.PutSession, Session: st.number, Record: st.snapshot()})
+		ops = append(ops, store.Op{Kind: store.PutSession, Session: st.self.Number, Record: st.snapshot()})
 	}
 	if !st.submit(ops, dead, nil, msg.Reply != nil, committing{kind: thenDetached, to: msg.Reply}) {
 		st.detached(msg.Reply)
@@ -260,11 +254,10 @@ func (st *stage) offline() {
 	if s.ready {
 		st.x.Count(&st.self.Online, -1)
 	}
-	s.conn, s.ready, s.looking = nil, false, false
+	s.conn, s.ready = nil, false
+	st.unlook()
 	st.flows()
-	for range st.answers.Len(st.x) {
-		st.answers.Pop(st.x)
-	}
+	st.dropAnswers()
 	st.passOffline()
 }
 
@@ -277,7 +270,7 @@ func (st *stage) expired() bool {
 // finish asks the owner of the client id to end the session.
 func (st *stage) finish() {
 	st.s.over = true
-	st.x.Cast(st.env.Pick(st.env.SM, st.clientID), &cast.Expired{ClientID: st.clientID, Session: st.cell, Epoch: st.s.epoch})
+	st.x.Cast(st.env.Pick(st.env.SM, st.self.ClientID), &cast.Expired{ClientID: st.self.ClientID, Session: st.Cell(), Epoch: st.s.epoch})
 }
 
 // timer is the will's delay, the session's expiry, or the next part of its end.
@@ -288,7 +281,7 @@ func (st *stage) timer(t *cell.TimerFired) {
 		st.s.will = nil
 		var ops []store.Op
 		if st.s.kept {
-			ops = append(ops, store.Op{Kind: store.PutSession, Session: st.number, Record: st.snapshot()})
+			ops = append(ops, store.Op{Kind: store.PutSession, Session: st.self.Number, Record: st.snapshot()})
 		}
 		st.submit(ops, dead, nil, false, committing{})
 	case t.Key == timerExpiry && st.expired() && !st.s.over:
@@ -322,7 +315,7 @@ func (st *stage) destroy(msg *cast.Destroy) {
 	s.will = nil
 	st.x.Set(timerWill, 0)
 	ops := st.reset()
-	if st.submit(ops, dead, st.cell, msg.Kept || len(s.passing) > 0, committing{kind: thenPassed}) {
+	if st.submit(ops, dead, st.Cell(), msg.Kept || len(s.passing) > 0, committing{kind: thenPassed}) {
 		s.passTag = s.token
 	}
 	s.tells = msg.Kept
@@ -335,7 +328,7 @@ func (st *stage) destroy(msg *cast.Destroy) {
 func (st *stage) end() {
 	if st.s.destroyed && st.s.destroying == 0 && st.subs.Seen(st.x) == 0 && st.waiting.Seen(st.x) == 0 {
 		if st.s.tells {
-			st.x.Cast(st.env.Pick(st.env.SM, st.clientID), &cast.SessionGone{ClientID: st.clientID, Number: st.number})
+			st.x.Cast(st.env.Pick(st.env.SM, st.self.ClientID), &cast.SessionGone{ClientID: st.self.ClientID, Number: st.self.Number})
 		}
 		st.x.End()
 	}

@@ -10,6 +10,7 @@ import (
 	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
 	"emqttd/protocol/topic"
+	"emqttd/supervisor/cell"
 )
 
 // lookup is a SUBSCRIBE whose retained messages are owed to the client: of the
@@ -88,7 +89,7 @@ func (st *stage) progress(l *lookup, to *store.Owed) (store.Op, bool) {
 	}
 	now := *f
 	now.Owed = to
-	return store.Op{Kind: store.PutFilter, Session: st.number, Filter: &now}, true
+	return store.Op{Kind: store.PutFilter, Session: st.self.Number, Filter: &now}, true
 }
 
 // behind is what is owed behind a message that the lookup has found.
@@ -96,10 +97,67 @@ func (l *lookup) behind(m *message.Message) *store.Owed {
 	return &store.Owed{Start: l.subs[0].Start.Load(), After: m.Topic}
 }
 
+// search is what a session remembers while retained messages are owed to it.
+type search struct {
+	lookups cell.Queue[*lookup]
+	early   cell.Map[uint64, uint64] // positions that came live before their lookup's bound was known, and the token of then
+	round   round
+}
+
+// round is one Match and its answer.
+type round struct {
+	walking *lookup            // the filters whose retained messages are asked for
+	batch   []*message.Message // of them, those that were found and not delivered yet
+	of      *lookup            // its first filter is the one that batch matches
+	token   uint64             // of the Match that is under way
+	looking bool               // one is
+	last    bool               // there are no more than batch of of's first filter
+}
+
+var roundSlot = cell.NewSlot[round]()
+
+// searching is the session's search, made if it has none. An empty one says no more
+// than none: it is no part of the decision.
+func (s *Session) searching() *search {
+	if s.search == nil {
+		s.search = new(search)
+	}
+	return s.search
+}
+
+// round is the session's round to be read, editRound to be written to.
+func (st *stage) round() *round {
+	if st.search == nil {
+		return new(round)
+	}
+	return roundSlot.See(st.x, &st.search.round)
+}
+
+func (st *stage) editRound() *round { return roundSlot.Edit(st.x, &st.searching().round) }
+
+// unlook no longer waits for the answer to a Match.
+func (st *stage) unlook() {
+	if st.search != nil {
+		st.editRound().looking = false
+	}
+}
+
+// dropSearch is the end of all that is owed.
+func (st *stage) dropSearch() {
+	if st.search == nil {
+		return
+	}
+	for range st.search.lookups.Len(st.x) {
+		st.search.lookups.Pop(st.x)
+	}
+	r := st.editRound()
+	r.walking, r.batch, r.of = nil, nil, nil
+}
+
 // owe notes that retained messages are owed to the client.
 func (st *stage) owe(l *lookup) {
 	if l != nil {
-		st.lookups.Push(st.x, l)
+		st.searching().lookups.Push(st.x, l)
 		st.s.owing = true
 	}
 }
@@ -112,28 +170,29 @@ func (st *stage) lookup() {
 	if !s.owing { // as with nearly every message
 		return
 	}
-	st.walk()
-	if s.looking || s.congested || len(s.batch) > 0 || st.inLine() > 0 {
+	r := st.editRound()
+	st.walk(r)
+	if r.looking || s.congested || len(r.batch) > 0 || st.inLine() > 0 {
 		return
 	}
-	for s.walking == nil || !st.stands(s.walking) {
-		if s.walking != nil {
-			s.walking = s.walking.past(1)
+	for r.walking == nil || !st.stands(r.walking) {
+		if r.walking != nil {
+			r.walking = r.walking.past(1)
 			continue
 		}
-		l, more := st.lookups.Peek(st.x)
+		l, more := st.search.lookups.Peek(st.x)
 		if !more {
 			st.forget()
 			return
 		}
-		st.lookups.Pop(st.x)
-		s.walking = l
+		st.search.lookups.Pop(st.x)
+		r.walking = l
 	}
 	// A token of its own: after a lost connection the answer to an earlier Match may
 	// still be on its way.
-	s.looking, s.lookToken = true, st.tag()
-	st.x.Cast(st.env.Retainer, &cast.Match{Subs: s.walking.subs, Cursor: s.walking.cursor,
-		Max: st.env.Limits().RetainedBatch, Reply: st.cell, Token: s.lookToken})
+	r.looking, r.token = true, st.tag()
+	st.x.Cast(st.env.Retainer, &cast.Match{Subs: r.walking.subs, Cursor: r.walking.cursor,
+		Max: st.env.Limits().RetainedBatch, Reply: st.Cell(), Token: r.token})
 }
 
 // stands reports whether the subscription whose turn it is is neither gone nor
@@ -148,46 +207,46 @@ func (st *stage) forget() {
 	if st.asked.Seen(st.x) > 0 {
 		return
 	}
-	for seq := range st.early.All {
-		st.early.Delete(st.x, seq)
+	for seq := range st.search.early.All {
+		st.search.early.Delete(st.x, seq)
 	}
 	st.s.owing = false
 }
 
 // matched takes a batch of retained messages.
 func (st *stage) matched(msg *cast.Matched) {
-	s := st.s
-	if s.walking == nil || !s.looking || s.lookToken != msg.Token {
+	if r := st.round(); r.walking == nil || !r.looking || r.token != msg.Token {
 		return
 	}
+	r := st.editRound()
 	for n := range msg.Passed {
-		st.come(s.walking.past(n), nil)
+		st.come(r.walking.past(n), nil)
 	}
-	at := s.walking.past(msg.Passed)
-	s.looking, s.batch, s.batchOf, s.batchLast = false, msg.Messages, at, msg.Done
+	at := r.walking.past(msg.Passed)
+	r.looking, r.batch, r.of, r.last = false, msg.Messages, at, msg.Done
 	if msg.Done {
-		s.walking = at.past(1)
+		r.walking = at.past(1)
 		return
 	}
 	next := *at
 	next.cursor = msg.Cursor
-	s.walking = &next
+	r.walking = &next
 }
 
 // walk delivers what the batch has, with the retain flag set
 // [v3.1.1 MQTT-3.3.1-8, v5 MQTT-3.3.1-8].
-func (st *stage) walk() {
-	s, l := st.s, st.s.batchOf
+func (st *stage) walk(r *round) {
+	l := r.of
 	if l == nil {
 		return
 	}
 	if !st.stands(l) {
-		s.batch = nil
+		r.batch = nil
 	}
 	var last *message.Message
-	for len(s.batch) > 0 && !s.congested && st.inLine() == 0 {
-		m := s.batch[0]
-		s.batch, last = s.batch[1:], m
+	for len(r.batch) > 0 && !st.s.congested && st.inLine() == 0 {
+		m := r.batch[0]
+		r.batch, last = r.batch[1:], m
 		if st.owed(m, l) {
 			sub := l.subs[0]
 			qos := min(m.QoS, sub.QoS)
@@ -196,12 +255,12 @@ func (st *stage) walk() {
 		}
 	}
 	st.x.Blame(nil)
-	over := len(s.batch) == 0
+	over := len(r.batch) == 0
 	if over {
-		s.batch, s.batchOf = nil, nil
+		r.batch, r.of = nil, nil
 	}
 	switch {
-	case over && s.batchLast:
+	case over && r.last:
 		st.come(l, nil)
 	case last != nil:
 		st.come(l, l.behind(last))
@@ -212,9 +271,9 @@ func (st *stage) walk() {
 // deliver.
 func (st *stage) owed(m *message.Message, l *lookup) bool {
 	sub := l.subs[0]
-	if m.ID.Seq > sub.Start.Load() || sub.NoLocal && m.From == st.clientID {
+	if m.ID.Seq > sub.Start.Load() || sub.NoLocal && m.From == st.self.ClientID {
 		return false // published after the subscription: it came live
 	}
-	at, live := st.early.Get(st.x, m.ID.Seq)
+	at, live := st.search.early.Get(st.x, m.ID.Seq)
 	return !live || at < l.token
 }

@@ -41,8 +41,8 @@ func (st *stage) pass(it item, p passing) {
 		st.s.passing = append(slices.Clip(st.s.passing), it)
 	default:
 		st.traceItem(trace.Routed, "to another member of its group", &it, 0)
-		st.x.Cast(st.env.Pick(st.env.Router, st.clientID), // behind the removal of its own routes
-			&cast.Redispatch{Share: it.share, Message: it.msg, From: st.cell, Number: p.number, ID: p.id})
+		st.x.Cast(st.env.Pick(st.env.Router, st.self.ClientID), // behind the removal of its own routes
+			&cast.Redispatch{Share: it.share, Message: it.msg, From: st.Cell(), Number: p.number, ID: p.id})
 	}
 }
 
@@ -98,7 +98,7 @@ type owning struct {
 func (o *owning) mayGo(it *item) bool {
 	st := o.st
 	switch {
-	case it.share == nil || !st.pub.Table.Others(it.share, st.cell):
+	case it.share == nil || !st.pub.Table.Others(it.share, st.Cell()):
 		return false
 	case !st.s.kept:
 		return true
@@ -130,7 +130,7 @@ func (st *stage) recorded(m *message.Message, qos packet.QoS) uint64 {
 	if !st.s.kept || qos == packet.QoS0 || m.ID.Seq == 0 {
 		return 0
 	}
-	return st.number
+	return st.self.Number
 }
 
 // late takes messages that were on their way by a subscription of the session

@@ -29,8 +29,8 @@ func (st *stage) poison(p *cell.Poison) {
 		m.reply(st.x, DeadReply{Err: ErrPoison})
 		return
 	case *cast.Matched:
-		if i := slices.Index(m.Messages, culprit); i >= 0 && st.s.walking != nil {
-			st.buryRetained(culprit, st.s.walking.past(m.Passed), p.Crash)
+		if i, l := slices.Index(m.Messages, culprit), st.round().walking; i >= 0 && l != nil {
+			st.buryRetained(culprit, l.past(m.Passed), p.Crash)
 			st.x.Return(&cast.Matched{Token: m.Token, Passed: m.Passed, Messages: slices.Concat(m.Messages[:i], m.Messages[i+1:]), Cursor: m.Cursor, Done: m.Done})
 			return
 		}
@@ -51,8 +51,8 @@ func (st *stage) poison(p *cell.Poison) {
 		st.x.Submit(teller(m.done), &changed{})
 	case *cast.Attach:
 		st.x.Cast(&m.Start.Conn.Protocol, &cast.SessionStarted{Code: packet.ImplementationSpecificError})
-		st.x.Cast(st.env.Pick(st.env.SM, st.clientID),
-			&cast.NotAttached{ClientID: st.clientID, Session: st.cell, Epoch: m.Epoch, Before: st.s.epoch})
+		st.x.Cast(st.env.Pick(st.env.SM, st.self.ClientID),
+			&cast.NotAttached{ClientID: st.self.ClientID, Session: st.Cell(), Epoch: m.Epoch, Before: st.s.epoch})
 	case *cast.Detach, *cast.Destroy, *store.Committed:
 		st.decide(m)
 	default:
@@ -108,9 +108,10 @@ func (st *stage) unearth(m *message.Message, crash *cell.Crash) bool {
 	if st.unqueue(m, crash) {
 		return true
 	}
-	if i := slices.Index(st.s.batch, m); i >= 0 {
-		st.s.batch = slices.Concat(st.s.batch[:i], st.s.batch[i+1:]) // the slice is the retainer's
-		st.buryRetained(m, st.s.batchOf, crash)
+	if i := slices.Index(st.round().batch, m); i >= 0 {
+		r := st.editRound()
+		r.batch = slices.Concat(r.batch[:i], r.batch[i+1:]) // the slice is the retainer's
+		st.buryRetained(m, r.of, crash)
 		return true
 	}
 	for id, f := range st.inflight.All {
@@ -182,6 +183,6 @@ func (st *stage) setDead(dead []*store.Dead) {
 	st.x.Count(&st.env.Metrics.DeadLetters, int64(len(dead)-len(st.s.dead)))
 	st.s.dead = dead
 	if st.pub.Dead != nil {
-		st.x.Submit(st.pub.Dead, &deadNote{Grave: graveOf(st.clientID, dead)})
+		st.x.Submit(st.pub.Dead, &deadNote{Grave: graveOf(st.self.ClientID, dead)})
 	}
 }

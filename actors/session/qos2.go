@@ -8,7 +8,58 @@ import (
 	"emqttd/actors/store"
 	"emqttd/protocol/message"
 	"emqttd/protocol/packet"
+	"emqttd/supervisor/cell"
 )
+
+// incoming is what a session remembers of the QoS 2 messages that its client sends,
+// and what it owes in answer.
+type incoming struct {
+	await   cell.IDs[packet.ID] // until PUBREL
+	answers cell.Queue[answer]  // PUBREC and PUBCOMP, in the order of what they answer
+}
+
+// receiving is the session's incoming, made if it has none. An empty one says no more
+// than none: it is no part of the decision.
+func (s *Session) receiving() *incoming {
+	if s.incoming == nil {
+		s.incoming = new(incoming)
+	}
+	return s.incoming
+}
+
+// awaits reports whether a PUBLISH came whose PUBREL did not.
+func (st *stage) awaits(id packet.ID) bool {
+	return st.incoming != nil && st.incoming.await.Has(st.x, id)
+}
+
+// awaiting is how many those are, as committed.
+func (in *incoming) awaiting() int {
+	if in == nil {
+		return 0
+	}
+	return in.await.Len()
+}
+
+func (st *stage) dropAwaited() {
+	if in := st.incoming; in != nil {
+		for id := range in.await.All {
+			in.await.Remove(st.x, id)
+		}
+	}
+}
+
+// answered reports whether all answers have left.
+func (st *stage) answered() bool {
+	return st.incoming == nil || st.incoming.answers.Len(st.x) == 0
+}
+
+func (st *stage) dropAnswers() {
+	if in := st.incoming; in != nil {
+		for range in.answers.Len(st.x) {
+			in.answers.Pop(st.x)
+		}
+	}
+}
 
 // releases takes the QoS 2 PUBLISHes and PUBRELs of one read. As with the packets
 // themselves, the first attempt is one decision, the second one for each part.
@@ -49,29 +100,29 @@ func ackOf(kind packet.Type, id packet.ID, code packet.ReasonCode) answer {
 // PUBREC when it is durable, or at once where d says so [v3.1.1 MQTT-4.3.3-2, v5 MQTT-4.3.3-8 to -11].
 func (st *stage) publish2(id packet.ID, m *message.Message, d cast.Durability) {
 	lim := st.env.Limits()
-	if st.await.Has(st.x, id) {
+	if st.awaits(id) {
 		st.repeat(ackOf(packet.PUBREC, id, packet.Success))
 		return
 	}
-	if st.await.Seen(st.x) >= lim.MaxAwaitingRel {
+	if st.receiving().await.Seen(st.x) >= lim.MaxAwaitingRel {
 		st.failed2(id, packet.QuotaExceeded)
 		return
 	}
 	var more []store.Op
 	if st.durable() {
-		more = append(more, store.Op{Kind: store.AddAwait, Session: st.number, ID: id})
+		more = append(more, store.Op{Kind: store.AddAwait, Session: st.self.Number, ID: id})
 	} else if _, ok := st.pub.Join(st.x, m, nil); ok {
-		st.await.Add(st.x, id)
+		st.receiving().await.Add(st.x, id)
 		st.answer(ackOf(packet.PUBREC, id, packet.Success))
 		return
 	}
 	tag, early := st.s.token+1, st.unsynced(d)
-	out := st.pub.Publish(st.x, m, Publishing{More: more, Reply: st.cell, Tag: tag, Early: early, MayRefuse: st.s.version >= packet.V5})
+	out := st.pub.Publish(st.x, m, Publishing{More: more, Reply: st.Cell(), Tag: tag, Early: early, MayRefuse: st.s.version >= packet.V5})
 	if out.Code.Failed() {
 		st.failed2(id, out.Code)
 		return
 	}
-	st.await.Add(st.x, id)
+	st.receiving().await.Add(st.x, id)
 	a := ackOf(packet.PUBREC, id, packet.Success)
 	if out.Matched == 0 {
 		a.ack.Code = packet.NoMatchingSubscribers
@@ -95,18 +146,18 @@ func (st *stage) failed2(id packet.ID, code packet.ReasonCode) {
 }
 
 func (st *stage) pubrel(id packet.ID) {
-	if !st.await.Has(st.x, id) {
+	if !st.awaits(id) {
 		st.repeat(ackOf(packet.PUBCOMP, id, packet.PacketIDNotFound))
 		return
 	}
-	st.await.Remove(st.x, id)
+	st.incoming.await.Remove(st.x, id)
 	a := ackOf(packet.PUBCOMP, id, packet.Success)
 	if !st.durable() {
 		st.answer(a)
 		return
 	}
 	// A lost deletion would take the next message with this id for a repetition.
-	a.tag = st.commitAt(st.s.releases, committing{kind: thenAnswer}, store.Op{Kind: store.DelAwait, Session: st.number, ID: id})
+	a.tag = st.commitAt(st.s.releases, committing{kind: thenAnswer}, store.Op{Kind: store.DelAwait, Session: st.self.Number, ID: id})
 	st.answer(a)
 }
 
@@ -122,21 +173,25 @@ func (st *stage) repeat(a answer) {
 // answer sends an acknowledgement, or queues it: they leave in the order of what
 // they answer.
 func (st *stage) answer(a answer) {
-	if a.tag <= st.s.committed && st.answers.Len(st.x) == 0 {
+	if a.tag <= st.s.committed && st.answered() {
 		st.say(a)
 		return
 	}
-	st.answers.Push(st.x, a)
+	st.receiving().answers.Push(st.x, a)
 	st.flushAnswers()
 }
 
 func (st *stage) flushAnswers() {
+	in := st.incoming
+	if in == nil {
+		return
+	}
 	for {
-		a, ok := st.answers.Peek(st.x)
+		a, ok := in.answers.Peek(st.x)
 		if !ok || a.tag > st.s.committed {
 			return
 		}
-		st.answers.Pop(st.x)
+		in.answers.Pop(st.x)
 		st.say(a)
 	}
 }

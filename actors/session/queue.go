@@ -38,7 +38,7 @@ func (st *stage) enqueue(it item) {
 	}
 	if it.known == isFound && it.qos > packet.QoS0 {
 		it.known = 0
-		st.lazily(store.Op{Kind: store.Append, Message: it.msg, Sessions: []uint64{st.number}, Retain: it.retain})
+		st.lazily(store.Op{Kind: store.Append, Message: it.msg, Sessions: []uint64{st.self.Number}, Retain: it.retain})
 	}
 	st.push(it)
 }

@@ -22,8 +22,8 @@ import (
 // expiry and will as if the connection had been lost when the broker was (a will
 // not before grace is over, so that a restart is no storm of false deaths).
 func Restore(kind *cell.Kind, pub *Publisher, in store.Stored, g *group.Group, now int64, grace time.Duration) *Session {
-	s := &Session{pub: pub, clientID: in.Record.ClientID, number: in.Session}
-	s.init(kind, g)
+	s := &Session{pub: pub}
+	s.init(kind, in.Record.ClientID, in.Session, g)
 	r := &in.Record
 	s.state = state{epoch: r.Epoch, username: r.Username, version: r.Version, expiry: r.Expiry, present: true, kept: true,
 		gone: r.Disconnected}
@@ -71,13 +71,13 @@ func Restore(kind *cell.Kind, pub *Publisher, in store.Stored, g *group.Group, n
 	if n := len(in.Dead); n > 0 {
 		pub.Env.Metrics.DeadLetters.Add(int64(n))
 		if pub.Dead != nil {
-			pub.Dead.set(graveOf(s.clientID, s.state.dead))
+			pub.Dead.set(graveOf(s.self.ClientID, s.state.dead))
 		}
 	}
 	for _, id := range in.Await {
-		s.await.Load(id)
+		s.receiving().await.Load(id)
 	}
-	s.cell.Push(&restored{lost: lost})
+	s.Cell().Push(&restored{lost: lost})
 	return s
 }
 
@@ -136,28 +136,28 @@ func (s *Session) restoreLookups(in *store.Stored, subs []*cast.Subscription) {
 		switch {
 		case f.Owed == nil:
 		case f.Owed.After != "": // a cursor is of one filter
-			s.lookups.Load(&lookup{subs: subs[i : i+1], kept: []*store.Filter{f}, cursor: topic.Behind(f.Owed.After), again: rest.again})
+			s.searching().lookups.Load(&lookup{subs: subs[i : i+1], kept: []*store.Filter{f}, cursor: topic.Behind(f.Owed.After), again: rest.again})
 			s.state.owing = true
 		default:
 			rest.subs, rest.kept = append(rest.subs, subs[i]), append(rest.kept, f)
 		}
 	}
 	if len(rest.subs) > 0 {
-		s.lookups.Load(rest)
+		s.searching().lookups.Load(rest)
 		s.state.owing = true
 	}
 	if !s.state.owing {
 		return
 	}
 	for _, seq := range in.Found {
-		s.early.Load(seq, 0)
+		s.searching().early.Load(seq, 0)
 	}
 	for _, w := range in.Waiting {
-		s.early.Load(w.Seq, 0)
+		s.searching().early.Load(w.Seq, 0)
 	}
 	for i := range in.Inflight {
 		if x := &in.Inflight[i]; x.Retain {
-			s.early.Load(x.Message.ID.Seq, 0)
+			s.searching().early.Load(x.Message.ID.Seq, 0)
 		}
 	}
 }

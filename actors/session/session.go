@@ -34,20 +34,14 @@ import (
 // Session is the memory of one session.
 type Session struct {
 	pub      *Publisher
-	cell     *cell.Cell // own
-	clientID string
-	number   uint64
-
 	state    state
 	subs     cell.Map[string, *cast.Subscription] // by filter as written
 	inflight cell.Window[packet.ID, flight]       // broker -> client, QoS 1 and 2, until acknowledged
 	queue    cell.Queue[item]                     // broker -> client, waiting for window or connection
-	await    cell.IDs[packet.ID]                  // client -> broker, QoS 2, until PUBREL
-	answers  cell.Queue[answer]                   // PUBREC and PUBCOMP in the order of what they answer
 	asked    cell.Map[uint64, *pendingSubscribe]  // SUBSCRIBE and UNSUBSCRIBE whose routes are not effective yet
 	waiting  cell.Map[uint64, committing]         // by tag of the commit
-	lookups  cell.Queue[*lookup]                  // retained messages to be looked up
-	early    cell.Map[uint64, uint64]             // positions that came live before their lookup's bound was known, and the token of then
+	incoming *incoming                            // nil: it never had any
+	search   *search                              // nil: no retained messages are owed
 
 	self cast.Subscriber // of all its subscriptions
 	own  cell.Cell
@@ -69,8 +63,6 @@ type state struct {
 	congested  bool            // Drained will come
 	choked     bool            // publishers know that QoS 0 has no room
 	owing      bool            // there may be something for lookup to do
-	looking    bool            // a Match is under way, see lookToken
-	batchLast  bool            // there are no more of batchOf's first filter
 	present    bool            // the session existed before the connection
 	kept       bool            // the store has a record of it
 	over       bool            // Expired was sent
@@ -88,27 +80,23 @@ type state struct {
 	username   string
 	window     int // in flight at most: ours and the client's Receive Maximum
 	will       *packet.Will
-	gone       int64              // when the connection was lost
-	grace      int64              // after a restart of the broker: until when a client that comes back has not died
-	sent       uint64             // order of the inflight
-	queued     int                // bytes in queue
-	token      uint64             // of commits and routes
-	submitted  uint64             // highest tag of a commit
-	committed  uint64             // highest tag that is durable, or need not be
-	synced     uint64             // highest tag of a commit that waits for the disk
-	starting   uint64             // tag of the commit that the CONNACK waits for
-	lookToken  uint64             // of the Match that is under way
-	walking    *lookup            // the filters whose retained messages are asked for
-	batch      []*message.Message // of them, those that were found and not delivered yet
-	batchOf    *lookup            // its first filter is the one that they match
-	passing    []item             // QoS 2, of shared groups: see hold; immutable
-	passTag    uint64             // of the commit by which the store has them no more
-	backlog    *backlog           // what of the queue is in the store only, behind what is in memory; nil: nothing
-	fetching   uint64             // token of the fetch, or tag of the commit before the next one; 0: none
-	sure       uint64             // a fetch misses nothing up to this position but what is gone
-	groups     int                // subscriptions of shared groups
-	destroying int                // routes that are still to go
-	dead       []*store.Dead      // dead letters, oldest first; immutable, a change makes a new slice
+	gone       int64         // when the connection was lost
+	grace      int64         // after a restart of the broker: until when a client that comes back has not died
+	sent       uint64        // order of the inflight
+	queued     int           // bytes in queue
+	token      uint64        // of commits and routes
+	submitted  uint64        // highest tag of a commit
+	committed  uint64        // highest tag that is durable, or need not be
+	synced     uint64        // highest tag of a commit that waits for the disk
+	starting   uint64        // tag of the commit that the CONNACK waits for
+	passing    []item        // QoS 2, of shared groups: see hold; immutable
+	passTag    uint64        // of the commit by which the store has them no more
+	backlog    *backlog      // what of the queue is in the store only, behind what is in memory; nil: nothing
+	fetching   uint64        // token of the fetch, or tag of the commit before the next one; 0: none
+	sure       uint64        // a fetch misses nothing up to this position but what is gone
+	groups     int           // subscriptions of shared groups
+	destroying int           // routes that are still to go
+	dead       []*store.Dead // dead letters, oldest first; immutable, a change makes a new slice
 }
 
 var slot = cell.NewSlot[state]()
@@ -180,22 +168,21 @@ const (
 // New makes the session of a client id, whose actor is not started yet. The
 // number is the store's, never given twice.
 func New(kind *cell.Kind, pub *Publisher, clientID string, number uint64, conn *cast.Conn) *Session {
-	s := &Session{pub: pub, clientID: clientID, number: number}
-	s.init(kind, conn.Loop.Group())
+	s := &Session{pub: pub}
+	s.init(kind, clientID, number, conn.Loop.Group())
 	return s
 }
 
-func (s *Session) init(kind *cell.Kind, g *group.Group) {
-	s.cell = &s.own
-	cell.Init(s.cell, kind, "", g, s)
-	s.self.Session, s.self.Number, s.self.ClientID = s.cell, s.number, s.clientID
+func (s *Session) init(kind *cell.Kind, clientID string, number uint64, g *group.Group) {
+	cell.Init(&s.own, kind, "", g, s)
+	s.self.Session, s.self.Number, s.self.ClientID = &s.own, number, clientID
 }
 
 // Cell is the session's cell.
-func (s *Session) Cell() *cell.Cell { return s.cell }
+func (s *Session) Cell() *cell.Cell { return &s.own }
 
 // NameOf is the name of a session's actor.
-func NameOf(c *cell.Cell) string { return "session/" + c.Owner().(*Session).clientID }
+func NameOf(c *cell.Cell) string { return "session/" + c.Owner().(*Session).self.ClientID }
 
 // Kind makes the actor kind of sessions.
 func Kind(env *cast.Env) *cell.Kind {
@@ -307,12 +294,15 @@ func (st *stage) decide(msg cell.Message) {
 		st.poison(msg)
 	case *cell.Skip:
 	default:
-		st.log.Warn().Str("actor", st.cell.Name()).Type("message", msg).Msg("unexpected message")
+		st.log.Warn().Str("actor", st.Cell().Name()).Type("message", msg).Msg("unexpected message")
 	}
 }
 
 // begin is the beginning of a decision.
 func (st *stage) begin() {
+	if !st.state.owing {
+		st.search = nil // it is empty
+	}
 	st.s, st.out, st.ops = slot.Edit(st.x, &st.state), nil, nil
 	st.saying = nil
 }
@@ -358,7 +348,7 @@ func (st *stage) commit(then committing, ops ...store.Op) uint64 {
 }
 
 func (st *stage) commitAt(d cast.Durability, then committing, ops ...store.Op) uint64 {
-	c := &store.Commit{Ops: ops, Reply: st.cell, Tag: st.tag(), Early: st.unsynced(d)}
+	c := &store.Commit{Ops: ops, Reply: st.Cell(), Tag: st.tag(), Early: st.unsynced(d)}
 	st.follow(c.Tag, then, c.Early)
 	st.x.Submit(st.pub.Log, c)
 	return c.Tag
@@ -373,7 +363,7 @@ func (st *stage) unsynced(d cast.Durability) bool {
 // lazily writes op with the next batch, if the session is durable.
 func (st *stage) lazily(op store.Op) {
 	if st.durable() {
-		op.Session = st.number
+		op.Session = st.self.Number
 		st.ops = append(st.ops, op)
 	}
 }

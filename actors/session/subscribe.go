@@ -84,7 +84,7 @@ func (st *stage) subscribeOne(e *edit, want packet.Subscription, props *packet.P
 		if e.ids != nil {
 			f.SubID = (*e.ids)[0]
 		}
-		e.ops = append(e.ops, store.Op{Kind: store.PutFilter, Session: st.number, Filter: f})
+		e.ops = append(e.ops, store.Op{Kind: store.PutFilter, Session: st.self.Number, Filter: f})
 		if sub.Lookup {
 			e.kept = append(e.kept, f)
 		}
@@ -123,7 +123,7 @@ func (st *stage) unsubscribeOne(e *edit, filter string) (packet.ReasonCode, *cas
 	}
 	e.routes = append(e.routes, cast.Change{Old: sub})
 	if st.durable() {
-		e.ops = append(e.ops, store.Op{Kind: store.DelFilter, Session: st.number, Filter: &store.Filter{Text: filter}})
+		e.ops = append(e.ops, store.Op{Kind: store.DelFilter, Session: st.self.Number, Filter: &store.Filter{Text: filter}})
 	}
 	return packet.Success, sub
 }
@@ -151,9 +151,9 @@ func (st *stage) keep(p pendingSubscribe) {
 
 // route changes the routing table; it returns how many answers will come.
 func (st *stage) route(changes []cast.Change, token uint64) (parts int) {
-	to := st.env.Pick(st.env.Router, st.clientID)
+	to := st.env.Pick(st.env.Router, st.self.ClientID)
 	for part := range slices.Chunk(changes, cast.MaxChanges) {
-		st.x.Cast(to, &cast.Route{Changes: part, Reply: st.cell, Token: token, Position: st.pub.Log})
+		st.x.Cast(to, &cast.Route{Changes: part, Reply: st.Cell(), Token: token, Position: st.pub.Log})
 		parts++
 	}
 	return parts

@@ -19,7 +19,7 @@ func (st *stage) trace(e trace.Event) {
 	if !t.On() {
 		return
 	}
-	e.Client = st.clientID
+	e.Client = st.self.ClientID
 	if c := st.s.conn; c != nil {
 		e.Addr = c.Peer
 	}
@@ -28,7 +28,7 @@ func (st *stage) trace(e trace.Event) {
 
 // traced reports whether the way of a message to the session is traced.
 func (st *stage) traced(m *message.Message) bool {
-	return st.env.Trace.Wants(st.x.Now(), st.clientID, m.From, m.Topic, st.peer())
+	return st.env.Trace.Wants(st.x.Now(), st.self.ClientID, m.From, m.Topic, st.peer())
 }
 
 func (st *stage) peer() (addr netip.AddrPort) {

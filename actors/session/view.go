@@ -37,9 +37,9 @@ type View struct {
 func Look(c *cell.Cell) View {
 	s := c.Owner().(*Session)
 	st := &s.state
-	return View{Number: s.number, Epoch: st.epoch, Connected: st.conn != nil, Durable: st.expiry > 0, Username: st.username,
+	return View{Number: s.self.Number, Epoch: st.epoch, Connected: st.conn != nil, Durable: st.expiry > 0, Username: st.username,
 		Version: st.version, Expiry: st.expiry, Gone: st.gone, Subscriptions: s.subs.Len(), Inflight: s.inflight.Len(), Window: st.window,
-		Queued: s.queue.Size() + st.backlog.size(), QueuedBytes: st.queued, AwaitingRel: s.await.Len(), Congested: st.congested, Will: st.will,
+		Queued: s.queue.Size() + st.backlog.size(), QueuedBytes: st.queued, AwaitingRel: s.incoming.awaiting(), Congested: st.congested, Will: st.will,
 		WillDelay: st.willDelay}
 }
 
