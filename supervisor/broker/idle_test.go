@@ -98,8 +98,8 @@ func TestAnIdleConnectionIsSmall(t *testing.T) {
 		transport string
 		max       int // bytes of live heap
 	}{
-		{"tcp", 2950},
-		{"ws", 3100},
+		{"tcp", 2620},
+		{"ws", 2750},
 	} {
 		t.Run(tt.transport, func(t *testing.T) {
 			got := idleBytes(t, tt.transport, 2000)
