@@ -220,7 +220,8 @@ func itemOf(subs []*cast.Subscription, m *message.Message) (item, bool) {
 		it.share = nil
 	}
 	if len(ids) > 0 {
-		it.ids = &ids
+		all := ids // the other is on the stack
+		it.ids = &all
 	}
 	return it, found
 }
