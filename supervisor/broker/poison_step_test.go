@@ -49,6 +49,13 @@ func (h *spoiler) At(c *cell.Cell, p cell.Phase, m cell.Message) {
 	}
 }
 
+// poisoned is the message that was poison, "" if none was, while the loops go on.
+func (h *spoiler) poisoned() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.where
+}
+
 // aDayWithoutManners is what clients do that wait for nothing. Any of them may be
 // closed at any time.
 func aDayWithoutManners(t testing.TB, b *brokertest.Broker) {
@@ -108,8 +115,8 @@ func TestPoisonLeavesNothingBehind(t *testing.T) {
 	}
 	for n := 1; ; n += stride {
 		h := &spoiler{n: n}
-		nothingIsLeft(t, h, func() string { return fmt.Sprintf("message %d: %s", n, h.where) })
-		if h.bad == nil {
+		nothingIsLeft(t, h, func() string { return fmt.Sprintf("message %d: %s", n, h.poisoned()) })
+		if h.poisoned() == "" {
 			require.Greater(t, n, 100, "the day has become short")
 			return
 		}
