@@ -364,6 +364,15 @@ type Subscription struct {
 // are shared and not changed.
 type SubIDs []uint32
 
+// Shared is where subscriptions and messages point to, nil if there are none.
+func (ids SubIDs) Shared() *SubIDs {
+	if len(ids) == 0 {
+		return nil
+	}
+	all := ids // it alone has to leave the stack
+	return &all
+}
+
 // All are the identifiers, in the order in which a PUBLISH has them.
 func (ids *SubIDs) All() []uint32 {
 	if ids == nil {

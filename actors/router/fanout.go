@@ -229,9 +229,7 @@ func merged(subs []*cast.Subscription) *cast.Subscription {
 		ids = append(ids, s.IDs.All()...)
 	}
 	m.Start.Store(start)
-	if len(ids) > 0 {
-		m.IDs = &ids
-	}
+	m.IDs = ids.Shared()
 	return m
 }
 

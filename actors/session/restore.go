@@ -149,15 +149,16 @@ func (s *Session) restoreLookups(in *store.Stored, subs []*cast.Subscription) {
 	if !s.state.owing {
 		return
 	}
+	early := &s.search.early
 	for _, seq := range in.Found {
-		s.searching().early.Load(seq, 0)
+		early.Load(seq, 0)
 	}
 	for _, w := range in.Waiting {
-		s.searching().early.Load(w.Seq, 0)
+		early.Load(w.Seq, 0)
 	}
 	for i := range in.Inflight {
 		if x := &in.Inflight[i]; x.Retain {
-			s.searching().early.Load(x.Message.ID.Seq, 0)
+			early.Load(x.Message.ID.Seq, 0)
 		}
 	}
 }
@@ -219,9 +220,6 @@ func itemOf(subs []*cast.Subscription, m *message.Message) (item, bool) {
 	if own {
 		it.share = nil
 	}
-	if len(ids) > 0 {
-		all := ids // the other is on the stack
-		it.ids = &all
-	}
+	it.ids = ids.Shared()
 	return it, found
 }

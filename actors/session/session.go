@@ -300,7 +300,7 @@ func (st *stage) decide(msg cell.Message) {
 
 // begin is the beginning of a decision.
 func (st *stage) begin() {
-	if !st.state.owing {
+	if st.search != nil && !st.state.owing {
 		st.search = nil // it is empty
 	}
 	st.s, st.out, st.ops = slot.Edit(st.x, &st.state), nil, nil
